@@ -1,0 +1,1 @@
+"""Brain tumour segmentation in MRI."""

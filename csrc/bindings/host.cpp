@@ -1,0 +1,10 @@
+#include <pybind11/pybind11.h>
+
+#include "register.hpp"
+
+PYBIND11_MODULE(_host, module) {
+    module.doc() = "The stages before and after the network, on the CPU.";
+    brats::bindings::register_foreground(module);
+    brats::bindings::register_gather(module);
+    brats::bindings::register_scatter(module);
+}

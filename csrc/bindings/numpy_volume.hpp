@@ -1,0 +1,33 @@
+// From NumPy's arrays to the host stages' views. Called with the GIL held; the views live as long as the arrays.
+#pragma once
+
+#include <pybind11/numpy.h>
+
+#include <array>
+#include <cstdint>
+
+#include "../host/gather.hpp"
+#include "../host/scatter.hpp"
+#include "../host/volume.hpp"
+
+namespace brats::bindings {
+
+// ((x0, y0, z0), (x1, y1, z1)), half-open.
+using BoxTuple = std::array<std::array<std::int64_t, 3>, 2>;
+
+Box to_box(const BoxTuple& box);
+BoxTuple from_box(const Box& box);
+
+// A 3-D array of any real dtype, byte order and stride.
+Volume to_volume(const pybind11::array& array, double slope, double intercept);
+
+// Channel `channel` of a writable, C-contiguous float32 array of (batch, 4, x, y, z), with a batch of one or two.
+Channel to_channel(pybind11::array& input, std::int64_t channel);
+
+// A C-contiguous float32 array of (batch, 4, x, y, z), with a batch of one or two.
+Probabilities to_probabilities(const pybind11::array& array);
+
+// A writable 3-D uint8 array of any stride.
+LabelMap to_label_map(pybind11::array& array);
+
+}  // namespace brats::bindings

@@ -1,0 +1,254 @@
+#include "gather.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <stdexcept>
+#include <vector>
+
+#include "parallel.hpp"
+#include "resampling.hpp"
+#include "rows.hpp"
+#include "strided_copy.hpp"
+
+namespace brats {
+namespace {
+
+// Output planes a task makes before it writes them: sixteen floats fill a cache line where the slow axis of the
+// volume is the fast axis of the channel.
+constexpr std::int64_t planes_per_task = 16;
+
+// The volume's axes in memory order, cut to the box, and the resampling of each.
+struct Geometry {
+    Geometry(const Volume& volume, const Box& box, const Index3& size) : axes(axes_by_stride(volume.strides)) {
+        origin = volume.data;
+        for (std::size_t axis = 0; axis < 3; ++axis) origin += box.lower[axis] * volume.strides[axis];
+        for (const std::int64_t axis : axes) {
+            const auto a = static_cast<std::size_t>(axis);
+            taps.emplace_back(box.extent(a), size[a]);
+            strides.push_back(volume.strides[a]);
+        }
+    }
+
+    [[nodiscard]] std::int64_t plane_size() const { return taps[0].outputs * taps[1].outputs; }
+
+    Index3 axes;
+    const std::byte* origin;
+    std::vector<Taps> taps;  // fast, middle, slow
+    std::vector<std::int64_t> strides;
+};
+
+// The two most recent of a sequence of rows or planes that is walked upwards: each is made once.
+class Window {
+public:
+    explicit Window(std::int64_t length) {
+        for (auto& slot : slots_) slot.values.resize(static_cast<std::size_t>(length));
+    }
+
+    template <class Make>
+    const double* get(std::int64_t index, const Make& make) {
+        Slot& slot = slots_[static_cast<std::size_t>(index % 2)];
+        if (slot.index != index) {
+            make(index, slot.values.data());
+            slot.index = index;
+        }
+        return slot.values.data();
+    }
+
+    void clear() {
+        for (auto& slot : slots_) slot.index = -1;
+    }
+
+private:
+    struct Slot {
+        std::int64_t index = -1;
+        std::vector<double> values;
+    };
+    std::array<Slot, 2> slots_;
+};
+
+// Blends the window's entries at `tap`; an entry of no weight is not made.
+template <class Make>
+void blend_at(Window& window, const Tap& tap, std::int64_t n, const Make& make, double* out) {
+    if (tap.weight == 0.0) {
+        const double* only = window.get(tap.lower, make);
+        std::copy(only, only + n, out);
+        return;
+    }
+    const double* lower = window.get(tap.lower, make);
+    const double* upper = window.get(tap.lower + 1, make);
+    row_kernels().blend(lower, upper, tap.weight, n, out);
+}
+
+// Makes resampled planes of the box, at rising positions along its slow axis.
+template <class Stored, class Value>
+class PlaneSource {
+public:
+    PlaneSource(const Volume& volume, const Geometry& geometry, const Intensity& intensity)
+        : geometry_(geometry),
+          intensity_(intensity),
+          reader_(volume, geometry.axes[0]),
+          row_(static_cast<std::size_t>(geometry.taps[0].inputs)),
+          rows_(geometry.taps[0].outputs),
+          planes_(geometry.plane_size()) {}
+
+    // The output plane k: outputs of the middle axis x outputs of the fast axis.
+    void make(std::int64_t k, double* out) {
+        blend_at(planes_, geometry_.taps[2].at(k), geometry_.plane_size(),
+                 [this](std::int64_t index, double* plane) { make_plane(index, plane); }, out);
+    }
+
+private:
+    void make_plane(std::int64_t index, double* out) {
+        const std::int64_t width = geometry_.taps[0].outputs;
+        const std::byte* plane = geometry_.origin + index * geometry_.strides[2];
+        rows_.clear();
+        for (std::int64_t j = 0; j < geometry_.taps[1].outputs; ++j)
+            blend_at(rows_, geometry_.taps[1].at(j), width,
+                     [&](std::int64_t row, double* made) { make_row(plane + row * geometry_.strides[1], made); },
+                     out + j * width);
+    }
+
+    void make_row(const std::byte* first, double* out) {
+        const Taps& taps = geometry_.taps[0];
+        const Value* stored = reader_.read(first, taps.inputs);
+        row_kernels().of<Value>().intensities(stored, taps.inputs, intensity_, row_.data());
+        row_kernels().resample(row_.data(), taps.lower.data(), taps.weight.data(), taps.outputs, out);
+    }
+
+    const Geometry& geometry_;
+    const Intensity& intensity_;
+    RowReader<Stored, Value> reader_;
+    std::vector<double> row_;
+    Window rows_;
+    Window planes_;
+};
+
+// Calls consume(k, plane) for every output plane, those of a task in order.
+template <class Consume>
+void each_plane(const Volume& volume, const Geometry& geometry, const Intensity& intensity, int threads,
+                const Consume& consume) {
+    const std::int64_t planes = geometry.taps[2].outputs;
+    const std::int64_t tasks = (planes + planes_per_task - 1) / planes_per_task;
+    visit_rows(volume, [&]<class Stored, class Value>() {
+        parallel_for(tasks, threads, [&](std::int64_t task) {
+            PlaneSource<Stored, Value> source(volume, geometry, intensity);
+            std::vector<double> plane(static_cast<std::size_t>(geometry.plane_size()));
+            auto sink = consume(task * planes_per_task, std::min(planes, (task + 1) * planes_per_task));
+            for (std::int64_t k = task * planes_per_task; k < std::min(planes, (task + 1) * planes_per_task); ++k) {
+                source.make(k, plane.data());
+                sink.take(k, plane.data());
+            }
+            sink.finish();
+        });
+    });
+}
+
+// Collects a task's planes as floats and writes them into the channel together.
+class ChannelSink {
+public:
+    ChannelSink(const Geometry& geometry, const Channel& channel, const Moments* standardise, std::int64_t first,
+                std::int64_t end)
+        : geometry_(geometry),
+          channel_(channel),
+          standardise_(standardise),
+          first_(first),
+          block_(static_cast<std::size_t>((end - first) * geometry.plane_size())) {
+        extents_[axis(0)] = geometry.taps[0].outputs;
+        extents_[axis(1)] = geometry.taps[1].outputs;
+        extents_[axis(2)] = end - first;
+        from_[axis(0)] = 1;
+        from_[axis(1)] = geometry.taps[0].outputs;
+        from_[axis(2)] = geometry.plane_size();
+    }
+
+    void take(std::int64_t k, double* plane) {
+        const std::int64_t n = geometry_.plane_size();
+        if (standardise_) {
+            const double variance = standardise_->variance();
+            row_kernels().standardise(plane, n, standardise_->mean, 1.0 / std::sqrt(variance), plane);
+        }
+        row_kernels().narrow(plane, n, block_.data() + (k - first_) * n);
+    }
+
+    void finish() const {
+        const Index3 strides{channel_.size[1] * channel_.size[2], channel_.size[2], 1};
+        const std::int64_t offset = first_ * strides[axis(2)];
+        copy_strided(block_.data(), from_, channel_.plain + offset, strides, extents_);
+        if (!channel_.mirrored) return;
+        const Index3 mirrored{strides[0], -strides[1], strides[2]};
+        const std::int64_t last_row = (channel_.size[1] - 1) * strides[1];
+        copy_strided(block_.data(), from_, channel_.mirrored + last_row + first_ * mirrored[axis(2)], mirrored,
+                     extents_);
+    }
+
+private:
+    [[nodiscard]] std::size_t axis(std::size_t memory_order) const {
+        return static_cast<std::size_t>(geometry_.axes[memory_order]);
+    }
+
+    const Geometry& geometry_;
+    const Channel& channel_;
+    const Moments* standardise_;
+    std::int64_t first_;
+    std::vector<float> block_;
+    Index3 extents_{};
+    Index3 from_{};
+};
+
+// The moments of a plane's non-zero voxels, each plane in a place of its own so that they merge in order.
+struct MomentsSink {
+    std::vector<Moments>& planes;
+    std::int64_t plane_size;
+
+    void take(std::int64_t k, const double* plane) const {
+        const auto& kernels = row_kernels().of<double>();
+        for (std::int64_t start = 0; start < plane_size; start += longest_row)
+            merge(planes[static_cast<std::size_t>(k)],
+                  kernels.moments(plane + start, std::min(longest_row, plane_size - start)));
+    }
+    void finish() const {}
+};
+
+Moments moments_of_resampled(const Volume& volume, const Geometry& geometry, const Intensity& intensity,
+                             int threads) {
+    std::vector<Moments> planes(static_cast<std::size_t>(geometry.taps[2].outputs));
+    each_plane(volume, geometry, intensity, threads,
+               [&](std::int64_t, std::int64_t) { return MomentsSink{planes, geometry.plane_size()}; });
+    Moments all;
+    for (const Moments& plane : planes) merge(all, plane);
+    return all;
+}
+
+void check(const Volume& volume, const Box& box, const Index3& size) {
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+        if (box.lower[axis] < 0 || box.upper[axis] > volume.shape[axis])
+            throw std::invalid_argument("the box reaches outside the volume");
+        if (box.extent(axis) < 2) throw std::invalid_argument("the box is flat on an axis");
+        if (size[axis] < 2) throw std::invalid_argument("the channel is flat on an axis");
+    }
+}
+
+}  // namespace
+
+void gather(const Volume& volume, const Box& box, const Moments& moments, Normalisation normalisation,
+            const Channel& channel, int threads) {
+    check(volume, box, channel.size);
+    const Geometry geometry(volume, box, channel.size);
+    Intensity intensity{false, 0.0, 0.0};
+    Moments resampled;
+    const Moments* standardise = nullptr;
+    if (normalisation == Normalisation::authors) {
+        if (!(moments.variance() > 0.0)) throw std::invalid_argument("the foreground is constant");
+        intensity = {true, moments.mean, 1.0 / std::sqrt(moments.variance())};
+    } else {
+        resampled = moments_of_resampled(volume, geometry, intensity, threads);
+        if (!(resampled.variance() > 0.0)) throw std::invalid_argument("the foreground is constant");
+        standardise = &resampled;
+    }
+    each_plane(volume, geometry, intensity, threads, [&](std::int64_t first, std::int64_t end) {
+        return ChannelSink(geometry, channel, standardise, first, end);
+    });
+}
+
+}  // namespace brats
