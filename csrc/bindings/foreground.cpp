@@ -23,9 +23,11 @@ void register_foreground(py::module_& module) {
     py::class_<Foreground>(module, "Foreground", "Where a modality's foreground lies and what its intensities are.")
         .def_property_readonly(
             "box", [](const Foreground& self) { return from_box(self.box); },
-            "((x0, y0, z0), (x1, y1, z1)), half-open, in voxels; the tightest around the foreground, zeros without one.")
+            "((x0, y0, z0), (x1, y1, z1)), half-open, in voxels; the tightest around the foreground, zeros without "
+            "one.")
         .def_property_readonly(
-            "count", [](const Foreground& self) { return self.moments.count; }, "Voxels that are finite and above zero.")
+            "count", [](const Foreground& self) { return self.moments.count; },
+            "Voxels that are finite and above zero.")
         .def_property_readonly(
             "mean", [](const Foreground& self) { return self.moments.mean; }, "Mean over the foreground.")
         .def_property_readonly(

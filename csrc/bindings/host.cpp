@@ -1,5 +1,6 @@
 #include <pybind11/pybind11.h>
 
+#include "../host/row_kernels.hpp"
 #include "register.hpp"
 
 PYBIND11_MODULE(_host, module) {
@@ -7,4 +8,5 @@ PYBIND11_MODULE(_host, module) {
     brats::bindings::register_foreground(module);
     brats::bindings::register_gather(module);
     brats::bindings::register_scatter(module);
+    module.attr("instruction_set") = brats::row_kernels().name;
 }

@@ -10,8 +10,8 @@ namespace brats::bindings {
 namespace {
 
 [[noreturn]] void refuse(const std::string& what, const py::array& array) {
-    throw std::invalid_argument("expected " + what + ", got " + py::str(array.dtype()).cast<std::string>() + " of shape " +
-                                py::str(array.attr("shape")).cast<std::string>());
+    throw std::invalid_argument("expected " + what + ", got " + py::str(array.dtype()).cast<std::string>() +
+                                " of shape " + py::str(array.attr("shape")).cast<std::string>());
 }
 
 DType dtype_of(const py::array& array) {
@@ -85,9 +85,7 @@ Channel to_channel(py::array& input, std::int64_t channel) {
 
 Probabilities to_probabilities(const py::array& array) {
     if (!is_batch_of_channels(array)) refuse("a C-contiguous float32 array of shape (1 or 2, 4, x, y, z)", array);
-    return {static_cast<const float*>(array.data()),
-            array.shape(0),
-            {array.shape(2), array.shape(3), array.shape(4)}};
+    return {static_cast<const float*>(array.data()), array.shape(0), {array.shape(2), array.shape(3), array.shape(4)}};
 }
 
 LabelMap to_label_map(py::array& array) {

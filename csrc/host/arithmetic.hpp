@@ -45,7 +45,7 @@ struct Tap {
 // (scipy.ndimage.zoom zeroes the last plane there).
 BRATS_INLINE Tap tap(std::int64_t k, std::int64_t inputs, std::int64_t outputs) {
     const double step = static_cast<double>(inputs - 1) / static_cast<double>(outputs - 1);
-    const double last = static_cast<double>(inputs - 1);
+    const auto last = static_cast<double>(inputs - 1);
     const double position = static_cast<double>(k) * step;
     const double coordinate = position > last ? last : position;
     const auto floor = static_cast<std::int64_t>(coordinate);

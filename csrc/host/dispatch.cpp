@@ -1,26 +1,24 @@
 #include "row_kernels.hpp"
 
 namespace brats {
-namespace {
 
-const RowKernels& best() {
+std::vector<const RowKernels*> supported_row_kernels() {
+    std::vector<const RowKernels*> variants{&baseline::table()};
 #ifdef BRATS_X86_VARIANTS
     __builtin_cpu_init();
-    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") &&
-                      __builtin_cpu_supports("fma");
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+                      __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("fma");
     const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                         __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
                         __builtin_cpu_supports("avx512vl");
-    if (avx512) return avx512::table();
-    if (avx2) return avx2::table();
+    if (avx2) variants.push_back(&avx2::table());
+    if (avx512) variants.push_back(&avx512::table());
 #endif
-    return baseline::table();
+    return variants;
 }
 
-}  // namespace
-
 const RowKernels& row_kernels() {
-    static const RowKernels& chosen = best();
+    static const RowKernels& chosen = *supported_row_kernels().back();
     return chosen;
 }
 

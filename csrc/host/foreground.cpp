@@ -89,7 +89,7 @@ Foreground foreground(const Volume& volume, int threads) {
         });
     });
 
-    Foreground result{{{0, 0, 0}, {0, 0, 0}}, {}, 0};
+    Foreground result;
     std::array<Range, 3> ranges;
     for (std::size_t k = 0; k < planes.size(); ++k) {
         const PlaneSummary& plane = planes[k];

@@ -7,9 +7,9 @@
 namespace brats {
 
 struct Foreground {
-    Box box;  // the tightest around the foreground; empty (all zeros) without one
+    Box box{};  // the tightest around the foreground; empty (all zeros) without one
     Moments moments;
-    std::int64_t nonfinite;  // NaN and infinite voxels, which count as background
+    std::int64_t nonfinite = 0;  // NaN and infinite voxels, which count as background
 };
 
 // The same bits whatever the number of threads: planes are reduced apart and merged in order.

@@ -94,8 +94,9 @@ public:
 
     // The output plane k: outputs of the middle axis x outputs of the fast axis.
     void make(std::int64_t k, double* out) {
-        blend_at(planes_, geometry_.taps[2].at(k), geometry_.plane_size(),
-                 [this](std::int64_t index, double* plane) { make_plane(index, plane); }, out);
+        blend_at(
+            planes_, geometry_.taps[2].at(k), geometry_.plane_size(),
+            [this](std::int64_t index, double* plane) { make_plane(index, plane); }, out);
     }
 
 private:
@@ -104,9 +105,10 @@ private:
         const std::byte* plane = geometry_.origin + index * geometry_.strides[2];
         rows_.clear();
         for (std::int64_t j = 0; j < geometry_.taps[1].outputs; ++j)
-            blend_at(rows_, geometry_.taps[1].at(j), width,
-                     [&](std::int64_t row, double* made) { make_row(plane + row * geometry_.strides[1], made); },
-                     out + j * width);
+            blend_at(
+                rows_, geometry_.taps[1].at(j), width,
+                [&](std::int64_t row, double* made) { make_row(plane + row * geometry_.strides[1], made); },
+                out + j * width);
     }
 
     void make_row(const std::byte* first, double* out) {
@@ -201,7 +203,7 @@ struct MomentsSink {
     std::vector<Moments>& planes;
     std::int64_t plane_size;
 
-    void take(std::int64_t k, const double* plane) const {
+    void take(std::int64_t k, const double* plane) {
         const auto& kernels = row_kernels().of<double>();
         for (std::int64_t start = 0; start < plane_size; start += longest_row)
             merge(planes[static_cast<std::size_t>(k)],
@@ -210,8 +212,7 @@ struct MomentsSink {
     void finish() const {}
 };
 
-Moments moments_of_resampled(const Volume& volume, const Geometry& geometry, const Intensity& intensity,
-                             int threads) {
+Moments moments_of_resampled(const Volume& volume, const Geometry& geometry, const Intensity& intensity, int threads) {
     std::vector<Moments> planes(static_cast<std::size_t>(geometry.taps[2].outputs));
     each_plane(volume, geometry, intensity, threads,
                [&](std::int64_t, std::int64_t) { return MomentsSink{planes, geometry.plane_size()}; });

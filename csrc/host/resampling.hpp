@@ -10,7 +10,7 @@ namespace brats {
 
 // For each output sample, the input sample below it and the weight of the one above.
 struct Taps {
-    Taps(std::int64_t inputs, std::int64_t outputs) : inputs(inputs), outputs(outputs) {
+    Taps(std::int64_t from, std::int64_t to) : inputs(from), outputs(to) {
         lower.reserve(static_cast<std::size_t>(outputs));
         weight.reserve(static_cast<std::size_t>(outputs));
         for (std::int64_t k = 0; k < outputs; ++k) {

@@ -7,6 +7,9 @@
 
 #include "arithmetic.hpp"
 
+#define BRATS_STRING(name) #name
+#define BRATS_NAME_OF(name) BRATS_STRING(name)
+
 namespace brats::BRATS_VARIANT {
 namespace {
 
@@ -166,15 +169,16 @@ constexpr TypedRowKernels<T> typed() {
     return {moments<T>, nonfinite<T>, any_foreground<T>, intensities<T>};
 }
 
-constexpr RowKernels kernels{{typed<std::int8_t>(), typed<std::uint8_t>(), typed<std::int16_t>(),
-                              typed<std::uint16_t>(), typed<std::int32_t>(), typed<std::uint32_t>(),
-                              typed<std::int64_t>(), typed<std::uint64_t>(), typed<float>(), typed<double>()},
-                             resample,
-                             blend,
-                             standardise,
-                             narrow,
-                             accumulate,
-                             argmax};
+constexpr RowKernels kernels{
+    BRATS_NAME_OF(BRATS_VARIANT),
+    {typed<std::int8_t>(), typed<std::uint8_t>(), typed<std::int16_t>(), typed<std::uint16_t>(), typed<std::int32_t>(),
+     typed<std::uint32_t>(), typed<std::int64_t>(), typed<std::uint64_t>(), typed<float>(), typed<double>()},
+    resample,
+    blend,
+    standardise,
+    narrow,
+    accumulate,
+    argmax};
 
 }  // namespace
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <tuple>
+#include <vector>
 
 namespace brats {
 
@@ -55,6 +56,8 @@ struct FloatRows4 {
 };
 
 struct RowKernels {
+    const char* name;
+
     std::tuple<TypedRowKernels<std::int8_t>, TypedRowKernels<std::uint8_t>, TypedRowKernels<std::int16_t>,
                TypedRowKernels<std::uint16_t>, TypedRowKernels<std::int32_t>, TypedRowKernels<std::uint32_t>,
                TypedRowKernels<std::int64_t>, TypedRowKernels<std::uint64_t>, TypedRowKernels<float>,
@@ -83,6 +86,8 @@ struct RowKernels {
 
 // The best variant for this processor.
 const RowKernels& row_kernels();
+// All variants that this processor runs, the best last.
+std::vector<const RowKernels*> supported_row_kernels();
 
 namespace baseline {
 const RowKernels& table();

@@ -41,10 +41,10 @@ using Native = decltype(widen(std::declval<Stored>()));
 
 template <class Stored>
 Stored load(const std::byte* at, bool swapped) {
-    std::array<std::byte, sizeof(Stored)> bytes;
+    std::array<std::byte, sizeof(Stored)> bytes{};
     std::memcpy(bytes.data(), at, sizeof(Stored));
     if (swapped) std::reverse(bytes.begin(), bytes.end());
-    Stored value;
+    Stored value{};
     std::memcpy(&value, bytes.data(), sizeof(Stored));
     return value;
 }

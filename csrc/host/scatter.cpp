@@ -59,7 +59,7 @@ public:
         const std::int64_t depth = probabilities_.size[2];
         const double share = 1.0 / static_cast<double>(probabilities_.batch);
         std::array<const double*, classes> rows{};
-        std::fill(mixed_.begin(), mixed_.end(), 0.0);
+        std::ranges::fill(mixed_, 0.0);
         for (std::size_t c = 0; c < classes; ++c) {
             double* row = mixed_.data() + static_cast<std::int64_t>(c) * depth;
             rows[c] = row;
@@ -78,8 +78,7 @@ private:
         const auto row = [&](std::int64_t at_x, std::int64_t at_y) {
             const std::int64_t stored_y = entry == 1 ? mirror - at_y : at_y;
             return probabilities_.data +
-                   (((entry * static_cast<std::int64_t>(classes) + c) * size[0] + at_x) * size[1] + stored_y) *
-                       size[2];
+                   (((entry * static_cast<std::int64_t>(classes) + c) * size[0] + at_x) * size[1] + stored_y) * size[2];
         };
         return {{row(x, y), row(x, y + 1), row(x + 1, y), row(x + 1, y + 1)}};
     }
@@ -178,8 +177,8 @@ Tally scatter(const Probabilities& probabilities, const Box& box, const LabelVal
 
     Summary all;
     for (const Summary& plane : planes) all.merge(plane);
-    const std::int64_t outside = labels.shape[0] * labels.shape[1] * labels.shape[2] -
-                                 box.extent(0) * box.extent(1) * box.extent(2);
+    const std::int64_t outside =
+        labels.shape[0] * labels.shape[1] * labels.shape[2] - box.extent(0) * box.extent(1) * box.extent(2);
     Tally tally{all.counts, {{0, 0, 0}, {0, 0, 0}}};
     tally.counts[0] += outside;
     if (all.upper[0] > 0) tally.box = {all.lower, all.upper};

@@ -9,7 +9,7 @@ namespace brats {
 
 using Index3 = std::array<std::int64_t, 3>;
 
-enum class DType { i8, u8, i16, u16, i32, u32, i64, u64, f16, f32, f64, longdouble };
+enum class DType : std::uint8_t { i8, u8, i16, u16, i32, u32, i64, u64, f16, f32, f64, longdouble };
 
 // Half-open: lower[a] <= index < upper[a].
 struct Box {
@@ -22,10 +22,10 @@ struct Box {
 struct Volume {
     const std::byte* data;
     DType dtype;
-    bool swapped;     // stored in the other byte order
-    Index3 shape;     // voxels
-    Index3 strides;   // bytes, of any sign
-    double slope;     // a voxel's value is stored * slope + intercept
+    bool swapped;    // stored in the other byte order
+    Index3 shape;    // voxels
+    Index3 strides;  // bytes, of any sign
+    double slope;    // a voxel's value is stored * slope + intercept
     double intercept;
 
     [[nodiscard]] bool scaled() const { return slope != 1.0 || intercept != 0.0; }
