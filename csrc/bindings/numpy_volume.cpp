@@ -58,9 +58,12 @@ bool is_batch_of_channels(const py::array& array) {
 
 }  // namespace
 
-Box to_box(const BoxTuple& box) { return {box[0], box[1]}; }
+Box to_box(const BoxTuple& box) { return {box.first, box.second}; }
 
-BoxTuple from_box(const Box& box) { return {box.lower, box.upper}; }
+py::tuple from_box(const Box& box) {
+    const auto index = [](const Index3& at) { return py::make_tuple(at[0], at[1], at[2]); };
+    return py::make_tuple(index(box.lower), index(box.upper));
+}
 
 Volume to_volume(const py::array& array, double slope, double intercept) {
     if (array.ndim() != 3 || array.size() == 0) refuse("a 3-D array that is not empty", array);

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <utility>
 
 #include "../host/gather.hpp"
 #include "../host/scatter.hpp"
@@ -13,10 +14,10 @@
 namespace brats::bindings {
 
 // ((x0, y0, z0), (x1, y1, z1)), half-open.
-using BoxTuple = std::array<std::array<std::int64_t, 3>, 2>;
+using BoxTuple = std::pair<Index3, Index3>;
 
 Box to_box(const BoxTuple& box);
-BoxTuple from_box(const Box& box);
+pybind11::tuple from_box(const Box& box);
 
 // A 3-D array of any real dtype, byte order and stride.
 Volume to_volume(const pybind11::array& array, double slope, double intercept);

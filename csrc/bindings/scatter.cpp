@@ -2,8 +2,6 @@
 
 #include <pybind11/stl.h>
 
-#include <utility>
-
 #include "numpy_volume.hpp"
 #include "register.hpp"
 
@@ -13,8 +11,8 @@ using namespace py::literals;
 namespace brats::bindings {
 namespace {
 
-std::pair<std::array<std::int64_t, classes>, BoxTuple> call(const py::array& probabilities, const BoxTuple& box,
-                                                            py::array out, const LabelValues& values, int threads) {
+py::tuple call(const py::array& probabilities, const BoxTuple& box, py::array out, const LabelValues& values,
+               int threads) {
     const Probabilities view = to_probabilities(probabilities);
     const LabelMap labels = to_label_map(out);
     Tally tally{};
@@ -22,7 +20,8 @@ std::pair<std::array<std::int64_t, classes>, BoxTuple> call(const py::array& pro
         const py::gil_scoped_release release;
         tally = scatter(view, to_box(box), values, labels, threads);
     }
-    return {tally.counts, from_box(tally.box)};
+    const auto& counts = tally.counts;
+    return py::make_tuple(py::make_tuple(counts[0], counts[1], counts[2], counts[3]), from_box(tally.box));
 }
 
 }  // namespace

@@ -1,0 +1,90 @@
+"""Backends: the same stages on different devices, behind one protocol.
+
+The segmenter hands over four volumes in the network's order and gets a label map back; it does not know which backend
+it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..geometry import Box
+from ..spec import Modality, Spec
+
+if TYPE_CHECKING:
+    from ..case import Volume
+
+
+@dataclass(frozen=True)
+class StageOptions:
+    """What the stages around the network do.
+
+    Attributes
+    ----------
+    tta
+        Average the softmax with that of the input mirrored along axis y.
+    min_region
+        Tumour regions of fewer voxels than this share of all but the largest class are dropped; 0 keeps all.
+    label_values
+        The value written for each class: background, necrotic core, oedema, enhancing tumour.
+    """
+
+    tta: bool
+    min_region: float
+    label_values: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a backend makes of one case.
+
+    Attributes
+    ----------
+    labels
+        (X, Y, Z) uint8.
+    counts
+        Voxels of each class in `labels`.
+    softmax
+        (1 or 2, 4, D, H, W) float32 of the crop; a second entry is of the input mirrored along axis y.
+    box
+        Where the crop lies, in voxels of `labels`.
+    timings_ms
+        Milliseconds of "prepare", "infer", "restore" and "regions".
+    warnings
+        What was found in the input and survived.
+    """
+
+    labels: NDArray[np.uint8]
+    counts: tuple[int, int, int, int]
+    softmax: NDArray[np.float32]
+    box: Box
+    timings_ms: dict[str, float]
+    warnings: tuple[str, ...]
+
+
+class Backend(Protocol):
+    """One device with a loaded network."""
+
+    @property
+    def device(self) -> str:
+        """The device's name, as the user asks for it."""
+
+    @property
+    def precision(self) -> str:
+        """What the network computes in."""
+
+    @property
+    def spec(self) -> Spec:
+        """What the network expects of its input."""
+
+    @property
+    def model_sha256(self) -> str:
+        """Of the model file."""
+
+    def run(self, volumes: Sequence[tuple[Modality, Volume]]) -> Outcome:
+        """Segment four volumes of one grid, in the spec's order."""

@@ -1,0 +1,141 @@
+"""The stages on the CPU: C++ before and after the network, OpenVINO for the network."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _host
+from ..errors import CaseError, EngineError
+from ..geometry import Box, without_last_plane
+from ..spec import Modality, Spec
+from . import Outcome, StageOptions
+from .foreground import common_box, inspect
+from .openvino import OpenVinoEngine
+from .regions import drop_small_regions
+
+if TYPE_CHECKING:
+    from ..case import Volume
+
+Volumes = Sequence[tuple[Modality, "Volume"]]
+
+
+class Stopwatch:
+    """Milliseconds between laps, by name."""
+
+    def __init__(self) -> None:
+        self.laps_ms: dict[str, float] = {}
+        self._last = perf_counter()
+
+    def lap(self, name: str) -> None:
+        """Book the time since the last lap under `name`."""
+        now = perf_counter()
+        self.laps_ms[name] = (now - self._last) * 1e3
+        self._last = now
+
+
+class CpuBackend:
+    """Runs one case at a time; calls from other threads wait."""
+
+    device = "cpu"
+
+    def __init__(self, engine: OpenVinoEngine, options: StageOptions, *, threads: int | None = None) -> None:
+        self._engine = engine
+        self._options = options
+        self._threads = threads or 0
+        self._crop = np.zeros((2 if options.tta else 1, 4, *engine.model.size), np.float32)
+        self._lock = threading.Lock()
+
+    @property
+    def precision(self) -> str:
+        """What the network computes in."""
+        return self._engine.precision
+
+    @property
+    def spec(self) -> Spec:
+        """What the network expects of its input."""
+        return self._engine.model.spec
+
+    @property
+    def model_sha256(self) -> str:
+        """Of the model file."""
+        return self._engine.model.sha256
+
+    def run(self, volumes: Volumes) -> Outcome:
+        """Segment four volumes of one grid, in the spec's order.
+
+        Raises
+        ------
+        CaseError
+            If a volume has no foreground, a constant one, or the head is flat on an axis.
+        EngineError
+            If the network gives values that are not finite.
+        """
+        with self._lock:
+            watch = Stopwatch()
+            box, warnings = self._prepare(volumes)
+            watch.lap("prepare")
+            softmax = self._infer()
+            watch.lap("infer")
+            labels, counts, tumour = self._restore(softmax, box, volumes[0][1])
+            watch.lap("restore")
+            options = self._options
+            counts = drop_small_regions(
+                labels, counts, tumour, min_region=options.min_region, label_values=options.label_values
+            )
+            watch.lap("regions")
+        return Outcome(labels, counts, softmax, box, watch.laps_ms, warnings)
+
+    def _prepare(self, volumes: Volumes) -> tuple[Box, tuple[str, ...]]:
+        foregrounds = [
+            _host.foreground(volume.data, slope=volume.slope, intercept=volume.intercept, threads=self._threads)
+            for _, volume in volumes
+        ]
+        warnings = inspect(volumes, foregrounds)
+        box = without_last_plane(common_box(foregrounds))
+        for channel, ((_, volume), foreground) in enumerate(zip(volumes, foregrounds, strict=True)):
+            self._gather(channel, volume, foreground, box)
+        return box, warnings
+
+    def _gather(self, channel: int, volume: Volume, foreground: _host.Foreground, box: Box) -> None:
+        try:
+            _host.gather(
+                volume.data,
+                (box.lower, box.upper),
+                self._crop,
+                channel,
+                mean=foreground.mean,
+                variance=foreground.variance,
+                normalisation=self.spec.normalisation,
+                slope=volume.slope,
+                intercept=volume.intercept,
+                threads=self._threads,
+            )
+        except ValueError as fault:
+            raise CaseError(f"{volume.source}: {fault}; expected a head: look at the volume") from None
+
+    def _infer(self) -> NDArray[np.float32]:
+        softmax = np.empty_like(self._crop)
+        for entry in range(len(softmax)):
+            self._engine.infer(self._crop[entry : entry + 1], softmax[entry : entry + 1])
+        return softmax
+
+    def _restore(
+        self, softmax: NDArray[np.float32], box: Box, like: Volume
+    ) -> tuple[NDArray[np.uint8], tuple[int, int, int, int], Box]:
+        order = "C" if like.data.flags.c_contiguous else "F"
+        labels = np.empty(like.data.shape, np.uint8, order=order)
+        try:
+            counts, tumour = _host.scatter(
+                softmax, (box.lower, box.upper), labels, values=self._options.label_values, threads=self._threads
+            )
+        except RuntimeError as fault:
+            raise EngineError(
+                f"{self._engine.model.path}: {fault}; run in precision='fp32', or convert the model again"
+            ) from None
+        return labels, counts, Box(*tumour)

@@ -1,0 +1,97 @@
+"""The ONNX file of a model: its tensors, its spec and its identity, checked before an engine is made of it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import EngineError
+from ..spec import Spec
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, ValueInfoProto
+
+CLASSES = 4
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that fits the pipeline.
+
+    Attributes
+    ----------
+    size
+        Voxels of the network's crop along x, y and z.
+    sha256
+        Of the file.
+    """
+
+    path: Path
+    spec: Spec
+    size: tuple[int, int, int]
+    sha256: str
+
+
+def read_model(path: Path, spec: Spec | None = None) -> Model:
+    """Read and check an ONNX file; `spec` stands in for one that the file does not carry.
+
+    Raises
+    ------
+    EngineError
+        If the file is missing, is not ONNX, has other tensors than 1x4xDxHxW in and out, or carries no spec.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as fault:
+        raise EngineError(f"{path}: the model cannot be read ({fault.strerror}); name an .onnx file") from None
+    proto = _parse(path, data)
+    size = _check_tensors(path, proto)
+    if spec is None:
+        try:
+            spec = Spec.from_metadata({entry.key: entry.value for entry in proto.metadata_props})
+        except EngineError as fault:
+            raise EngineError(f"{path}: {fault}") from None
+    return Model(path, spec, size, hashlib.sha256(data).hexdigest())
+
+
+def _parse(path: Path, data: bytes) -> ModelProto:
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        proto = onnx.load_model_from_string(data)
+    except DecodeError:
+        raise EngineError(f"{path}: not an ONNX model; export one with `brats-trt convert`") from None
+    if not proto.graph.node:
+        raise EngineError(f"{path}: not an ONNX model (no graph in it); export one with `brats-trt convert`")
+    return proto
+
+
+def _check_tensors(path: Path, proto: ModelProto) -> tuple[int, int, int]:
+    constants = {tensor.name for tensor in proto.graph.initializer}
+    inputs = [value for value in proto.graph.input if value.name not in constants]
+    shapes = [[_shape(value) for value in inputs], [_shape(value) for value in proto.graph.output]]
+    expected = len(shapes[0]) == len(shapes[1]) == 1 and shapes[0] == shapes[1]
+    shape = shapes[0][0] if expected else ()
+    if len(shape) != 5 or shape[:2] != (1, CLASSES) or min(shape) < 1:
+        raise EngineError(
+            f"{path}: the model takes {shapes[0]} and gives {shapes[1]}; expected one input and one output of "
+            f"(1, {CLASSES}, D, H, W): export the network with `brats-trt convert`"
+        )
+    if any(_dtype(value) not in ("FLOAT", "FLOAT16") for value in (*inputs, *proto.graph.output)):
+        raise EngineError(f"{path}: the model's input or output is not float32 or float16; export it again")
+    return (shape[2], shape[3], shape[4])
+
+
+def _shape(value: ValueInfoProto) -> tuple[int, ...]:
+    """The static shape; -1 stands for an axis that is not fixed."""
+    axes = value.type.tensor_type.shape.dim
+    return tuple(axis.dim_value if axis.HasField("dim_value") else -1 for axis in axes)
+
+
+def _dtype(value: ValueInfoProto) -> str:
+    from onnx import TensorProto
+
+    return TensorProto.DataType.Name(value.type.tensor_type.elem_type)

@@ -1,0 +1,106 @@
+"""OpenVINO on the CPU: the only module that imports it."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import EngineError
+from .agreement import agrees
+from .model import Model
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+# As OpenVINO names them: the option of INFERENCE_PRECISION_HINT and the capability a processor reports.
+_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+_CAPABILITIES = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16"}
+
+
+def import_openvino() -> ModuleType:
+    """Import OpenVINO without its telemetry, which would report every import to a server on the internet.
+
+    OpenVINO does without the package `openvino_telemetry` where that cannot be imported.
+    """
+    blocked = "openvino" not in sys.modules and "openvino_telemetry" not in sys.modules
+    if blocked:
+        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+    try:
+        import openvino
+    finally:
+        if blocked:
+            del sys.modules["openvino_telemetry"]
+    return openvino
+
+
+def cpu_precisions() -> tuple[str, ...]:
+    """The precisions that this processor computes convolutions in natively."""
+    capabilities = import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return tuple(name for name, capability in _CAPABILITIES.items() if capability in capabilities)
+
+
+def choose_precision(model: Model, asked: Precision) -> str:
+    """The precision to compile for: "auto" is 16 bits only where the processor has them and the labels agree.
+
+    Raises
+    ------
+    EngineError
+        If the processor lacks the precision that was asked for.
+    """
+    available = cpu_precisions()
+    if asked == "auto":
+        return next((name for name in ("bf16", "fp16") if name in available and agrees(model, name)), "fp32")
+    if asked not in _HINTS:
+        raise EngineError(f"precision {asked!r} is not known; expected one of {['auto', *_HINTS]}")
+    if asked not in available:
+        raise EngineError(
+            f"precision {asked!r} was asked for, but this processor computes in {list(available)} only: "
+            "use precision='auto'"
+        )
+    return asked
+
+
+class OpenVinoEngine:
+    """A compiled network with one inference request.
+
+    Raises
+    ------
+    EngineError
+        If OpenVINO does not compile the model.
+    """
+
+    def __init__(self, model: Model, *, precision: Precision = "auto", threads: int | None = None) -> None:
+        self.model = model
+        self.precision = choose_precision(model, precision)
+        openvino = import_openvino()
+        options = {
+            "INFERENCE_PRECISION_HINT": _HINTS[self.precision],
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": "1",
+        }
+        if threads is not None:
+            options["INFERENCE_NUM_THREADS"] = str(threads)
+        try:
+            compiled = openvino.Core().compile_model(str(model.path), "CPU", options)
+        except RuntimeError as fault:
+            reason = " ".join(str(fault).split())[:300]
+            raise EngineError(
+                f"{model.path}: OpenVINO does not compile the model ({reason}); export it again with `brats-trt convert`"
+            ) from fault
+        self._request = compiled.create_infer_request()
+        self._input_dtype = compiled.input(0).element_type.to_dtype()
+        self._output_dtype = compiled.output(0).element_type.to_dtype()
+        self._tensor = openvino.Tensor
+
+    def infer(self, crop: NDArray[np.float32], softmax: NDArray[np.float32]) -> None:
+        """Run the network on one (1, 4, D, H, W) entry, into `softmax` of the same shape, both C-contiguous."""
+        source = crop if self._input_dtype == crop.dtype else crop.astype(self._input_dtype)
+        target = softmax if self._output_dtype == softmax.dtype else np.empty(softmax.shape, self._output_dtype)
+        self._request.set_input_tensor(self._tensor(source, shared_memory=True))
+        self._request.set_output_tensor(self._tensor(target, shared_memory=True))
+        self._request.infer()
+        if target is not softmax:
+            softmax[...] = target

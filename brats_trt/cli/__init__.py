@@ -1,0 +1,52 @@
+"""The command line: parses, calls, prints. Exit codes: 0 done, 2 the input or the call is at fault, 1 anything else."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from .. import __version__
+from ..errors import BratsTrtError
+from ..segmentation import NOTICE
+from .convert import convert
+from .demo import demo
+from .doctor import doctor
+from .segment import segment
+
+app = typer.Typer(
+    name="brats-trt",
+    help=f"Brain tumour segmentation in MRI. {NOTICE}",
+    epilog=NOTICE,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (demo, segment, convert, doctor):
+    app.command(epilog=NOTICE)(command)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"brats_trt {__version__}. {NOTICE}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[  # noqa: ARG001
+        bool, typer.Option("--version", help="Print the version and stop.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line: an error that brats_trt raises on purpose is one line on stderr and exit code 2."""
+    try:
+        app()
+    except BratsTrtError as fault:
+        typer.echo(f"brats-trt: {fault}", err=True)
+        sys.exit(2)

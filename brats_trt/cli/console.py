@@ -1,0 +1,103 @@
+"""What the commands print with: results on stdout, progress and errors on stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from ..errors import BratsTrtError
+from ..segmentation import Segmentation
+
+STRUCTURES = {
+    "whole_tumour": "whole tumour",
+    "tumour_core": "tumour core",
+    "enhancing": "enhancing",
+    "necrotic": "necrotic",
+    "oedema": "oedema",
+}
+STAGES = ("load", "prepare", "infer", "restore", "regions", "total")
+
+
+def stdout() -> Console:
+    """For results."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def stderr() -> Console:
+    """For progress, warnings and errors."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class CaseProgress:
+    """A bar on a terminal, plain lines elsewhere."""
+
+    def __init__(self, console: Console, bar: Progress | None, total: int) -> None:
+        self._console = console
+        self._bar = bar
+        self._task = bar.add_task("", total=total) if bar else None
+        self._done = 0
+        self._total = total
+
+    def start(self, name: str) -> None:
+        """Say which case is being worked on."""
+        if self._bar and self._task is not None:
+            self._bar.update(self._task, description=name)
+
+    def done(self, line: str) -> None:
+        """Count a case as finished, with what became of it."""
+        self._done += 1
+        if self._bar and self._task is not None:
+            self._bar.advance(self._task)
+        self._console.print(f"[{self._done}/{self._total}] {line}", markup=False)
+
+    def warn(self, line: str) -> None:
+        """Print a warning."""
+        self._console.print(f"warning: {line}", markup=False)
+
+
+@contextmanager
+def case_progress(total: int) -> Iterator[CaseProgress]:
+    """Progress over `total` cases, on stderr."""
+    console = stderr()
+    if not console.is_terminal:
+        yield CaseProgress(console, None, total)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        yield CaseProgress(console, bar, total)
+
+
+def volume_table(results: Sequence[Segmentation]) -> Table:
+    """Millilitres of each structure, a row a case."""
+    rows = {result.name: [f"{result.volumes_ml[key]:.2f}" for key in STRUCTURES] for result in results}
+    return _table("Volumes (ml)", tuple(STRUCTURES.values()), rows)
+
+
+def timing_table(results: Sequence[Segmentation]) -> Table:
+    """Milliseconds of each stage, a row a case."""
+    rows = {result.name: [f"{result.timings_ms[stage]:.1f}" for stage in STAGES] for result in results}
+    return _table("Times (ms)", STAGES, rows)
+
+
+def dice_table(dice: Mapping[str, float]) -> Table:
+    """Dice of each structure."""
+    return _table("Dice", tuple(dice), {"": [f"{value:.4f}" for value in dice.values()]})
+
+
+def _table(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[str]]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", show_edge=False, pad_edge=False)
+    table.add_column("case" if any(rows) else "")
+    for column in columns:
+        table.add_column(column, justify="right")
+    for name, cells in rows.items():
+        table.add_row(name, *cells)
+    return table
+
+
+def one_line(fault: BratsTrtError) -> str:
+    """An error's message without line breaks."""
+    return " ".join(str(fault).split())

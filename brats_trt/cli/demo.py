@@ -1,0 +1,33 @@
+"""`brats-trt demo`: the main job on a phantom."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..segmentation import NOTICE
+from .console import dice_table, stderr, stdout, timing_table, volume_table
+
+
+def demo(
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for all files.")] = Path(
+        "demo-output"
+    ),
+) -> None:
+    """Make a synthetic case, segment it with the embedded model, score it and draw it. Needs no network."""
+    from ..demo import run_demo
+
+    result = run_demo(output, say=lambda line: stderr().print(line, markup=False))
+    stdout().print(
+        dice_table(result.dice),
+        "",
+        volume_table([result.segmentation]),
+        "",
+        timing_table([result.segmentation]),
+        "",
+        f"Written to {output}: the case in {result.case}, its labels in {result.labels}, the picture in {result.picture}",
+        f"The data are synthetic and the model knows only such. {NOTICE}",
+        sep="\n",
+    )

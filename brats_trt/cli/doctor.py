@@ -1,0 +1,68 @@
+"""`brats-trt doctor`: what is installed, what runs here, what to do for the rest."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .. import __version__, _host
+from ..errors import BratsTrtError
+from ..segmentation import NOTICE
+from .console import one_line, stdout
+
+_PACKAGES = ("numpy", "nibabel", "isal", "connected-components-3d", "onnx", "openvino", "pillow", "rich", "typer")
+
+
+def doctor(
+    engine: Annotated[Path | None, typer.Option(metavar="E", help="Check this model instead of the demo model.")] = None,
+) -> None:
+    """Say what is installed, what runs here and what to do for the rest."""
+    sections = {
+        "brats_trt": f"{__version__}, host stages for {_host.instruction_set}",
+        "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+        "cores": str(len(os.sched_getaffinity(0))),
+        **{name: _installed(name) for name in _PACKAGES},
+    }
+    fault, model = _check_model(engine)
+    sections["model"] = model
+    sections["gpu"] = _gpu()
+    width = max(map(len, sections))
+    for name, finding in sections.items():
+        stdout().print(f"{name:<{width}}  {finding}", markup=False)
+    stdout().print(NOTICE)
+    if fault:
+        raise typer.Exit(2)
+
+
+def _installed(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return f"missing: pip install {package}"
+
+
+def _check_model(engine: Path | None) -> tuple[bool, str]:
+    from ..segmenter import Segmenter
+
+    try:
+        segmenter = Segmenter(engine)
+    except BratsTrtError as error:
+        return True, one_line(error)
+    from ..backends.openvino import cpu_precisions
+
+    name = "the demo model" if engine is None else str(engine)
+    return False, (
+        f"{name} runs on the {segmenter.device} in {segmenter.precision} "
+        f"(this processor has {', '.join(cpu_precisions())}); sha256 {segmenter.model_sha256}"
+    )
+
+
+def _gpu() -> str:
+    if not Path("/proc/driver/nvidia/version").exists():
+        return "no NVIDIA driver; everything runs on the CPU"
+    return "an NVIDIA driver is there, but this version runs on the CPU only"

@@ -1,0 +1,127 @@
+"""Images that brats_trt writes: on the reference's geometry, marked as its own, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import CaseError
+from .segmentation import NOTICE, Segmentation
+
+if TYPE_CHECKING:
+    import nibabel
+
+_COMMENT = 6  # NIfTI's extension code for plain text
+_LABEL_INTENT = 1002
+_COMPRESSION = 1  # of isal's 0 to 3
+
+
+def label_image(result: Segmentation) -> nibabel.nifti1.Nifti1Image:
+    """The label map with the reference's geometry, codes and units."""
+    image = _image(result.labels, result.affine, result.header)
+    image.header.set_intent(_LABEL_INTENT, name="brain tumour")
+    return _mark(image, result)
+
+
+def probability_image(result: Segmentation) -> nibabel.nifti1.Nifti1Image:
+    """(D, H, W, 4) float32: background, necrotic core, oedema and enhancing tumour of the crop."""
+    image = _image(np.moveaxis(result.probabilities, 0, -1), result.crop_affine, None)
+    image.header.set_xyzt_units("mm")
+    return _mark(image, result)
+
+
+def write_nifti(image: Any, path: str | os.PathLike[str], *, overwrite: bool) -> None:
+    """Write a NIfTI image by a temporary file in the same folder and a rename.
+
+    Raises
+    ------
+    CaseError
+        If the path is not .nii or .nii.gz, exists without `overwrite`, or cannot be written.
+    """
+    target = Path(path)
+    if not target.name.endswith((".nii", ".nii.gz")):
+        raise CaseError(f"{target}: expected a name that ends in .nii or .nii.gz: rename the output")
+    if target.exists() and not overwrite:
+        raise CaseError(f"{target}: exists already and is kept; pass overwrite (--overwrite) or name another output")
+    content = image.to_bytes()
+    if target.name.endswith(".gz"):
+        from isal import igzip
+
+        content = igzip.compress(content, compresslevel=_COMPRESSION, mtime=0)
+    write_whole(target, content)
+
+
+def write_whole(target: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all.
+
+    Raises
+    ------
+    CaseError
+        If the folder or the file cannot be written.
+    """
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    except OSError as fault:
+        raise CaseError(f"{target.parent}: the folder cannot be written ({fault.strerror}): choose another") from None
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, target)
+    except OSError as fault:
+        os.unlink(temporary)
+        raise CaseError(f"{target}: cannot be written ({fault.strerror}): choose another output") from None
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _umask() -> int:
+    """The process's file creation mask, which mkstemp does not follow."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _image(data: NDArray[Any], affine: NDArray[np.float64], header: Any) -> Any:
+    import nibabel
+
+    kind = nibabel.Nifti2Image if isinstance(header, nibabel.Nifti2Header) else nibabel.Nifti1Image
+    if header is None:
+        image = kind(data, affine)
+        image.set_sform(affine, code=1)
+        image.set_qform(None, code=0)
+        return image
+    geometry = header.copy()
+    geometry.extensions.clear()  # they may say who the patient is
+    for field in ("aux_file", "db_name", "intent_name"):
+        if field in geometry:
+            geometry[field] = b""
+    geometry["cal_min"] = geometry["cal_max"] = 0
+    geometry.set_data_dtype(data.dtype)
+    geometry.set_data_shape(data.shape)
+    geometry.set_slope_inter(1, 0)
+    return kind(data, None, geometry)
+
+
+def _mark(image: Any, result: Segmentation) -> Any:
+    import nibabel
+
+    release = version("brats-trt")
+    image.header["descrip"] = f"brats_trt {release}; research use only, not a medical device"
+    record = {
+        "software": f"brats_trt {release}",
+        "model_sha256": result.model_sha256,
+        "labels": result.label_scheme,
+        "notice": NOTICE,
+    }
+    text = json.dumps(record).encode()
+    image.header.extensions.append(nibabel.nifti1.Nifti1Extension(_COMMENT, text))
+    return image

@@ -1,0 +1,115 @@
+"""The result of a run: labels on the input's grid, volumes, times, and what it takes to save them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .geometry import Box, crop_affine, voxel_volume_ml
+from .spec import LabelScheme
+
+if TYPE_CHECKING:
+    from nibabel.nifti1 import Nifti1Header
+
+NOTICE = "Research use only, not a medical device."
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """A segmented case. Axes x, y, z are array axes 0, 1, 2 of the input as stored.
+
+    Attributes
+    ----------
+    name
+        The case's name.
+    labels
+        (X, Y, Z) uint8 on the input's grid, in the values of `label_scheme`.
+    affine
+        (4, 4) float64, voxel to millimetre, the input's.
+    header
+        The reference image's NIfTI header, or None where the input was arrays.
+    box
+        Where the network's crop lies, in voxels, half-open.
+    softmax
+        (1 or 2, 4, D, H, W) float32, the network's output for the crop; with mirror averaging the second
+        entry is that of the input mirrored along axis y.
+    class_counts
+        Voxels of background, necrotic core, oedema and enhancing tumour.
+    timings_ms
+        Milliseconds of "load", "prepare", "infer", "restore", "regions" and "total".
+    warnings
+        What was found in the input and survived.
+    model_sha256
+        Of the model's file.
+    """
+
+    name: str
+    labels: NDArray[np.uint8]
+    label_scheme: LabelScheme
+    affine: NDArray[np.float64]
+    header: Nifti1Header | None = field(repr=False)
+    box: Box
+    softmax: NDArray[np.float32] = field(repr=False)
+    class_counts: tuple[int, int, int, int]
+    timings_ms: Mapping[str, float]
+    warnings: tuple[str, ...]
+    model_sha256: str
+
+    @cached_property
+    def probabilities(self) -> NDArray[np.float32]:
+        """(4, D, H, W) float32 softmax of the crop; with mirror averaging, the mean of the pair."""
+        if len(self.softmax) == 1:
+            return self.softmax[0]
+        mean: NDArray[np.float32] = (self.softmax[0] + self.softmax[1][:, :, ::-1]) * np.float32(0.5)
+        return mean
+
+    @cached_property
+    def volumes_ml(self) -> dict[str, float]:
+        """Millilitres of each structure; the voxel's volume comes from the affine."""
+        _, necrotic, oedema, enhancing = (count * voxel_volume_ml(self.affine) for count in self.class_counts)
+        return {
+            "whole_tumour": necrotic + oedema + enhancing,
+            "tumour_core": necrotic + enhancing,
+            "enhancing": enhancing,
+            "necrotic": necrotic,
+            "oedema": oedema,
+        }
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the label map as uint8 NIfTI on the input's grid, by a temporary file and a rename.
+
+        The reference's affine, sform and qform codes and units are kept; the description and an extension carry
+        the version, the model's sha256 and the notice that this is for research use only.
+
+        Raises
+        ------
+        CaseError
+            If the path is not .nii or .nii.gz, exists without `overwrite`, or cannot be written.
+        """
+        from .nifti_writer import label_image, write_nifti
+
+        write_nifti(label_image(self), path, overwrite=overwrite)
+
+    def save_probabilities(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the softmax as a 4-D float32 NIfTI of the crop, whose affine places it on the input.
+
+        Raises
+        ------
+        CaseError
+            As `save`.
+        """
+        from .nifti_writer import probability_image, write_nifti
+
+        write_nifti(probability_image(self), path, overwrite=overwrite)
+
+    @property
+    def crop_affine(self) -> NDArray[np.float64]:
+        """(4, 4) float64, from voxels of `probabilities` to millimetres."""
+        depth, height, width = self.softmax.shape[2:]
+        return crop_affine(self.affine, self.box, (depth, height, width))

@@ -1,0 +1,174 @@
+"""From volumes to a segmentation: the public entry."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from importlib.resources import files
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Literal, get_args
+
+from .backends import Backend, StageOptions
+from .case import ImageSource, load_case
+from .errors import EngineError
+from .segmentation import Segmentation
+from .spec import LABEL_VALUES, LabelScheme, Spec
+
+if TYPE_CHECKING:
+    from .backends.openvino import Precision
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+class CaseWarning(UserWarning):
+    """Something was found in the input that a run survives."""
+
+
+def demo_model() -> Path:
+    """The ONNX file of the model that the package carries."""
+    return Path(str(files("brats_trt"))) / "engines" / "demo.onnx"
+
+
+class Segmenter:
+    """A loaded network with everything around it.
+
+    Loading and compiling happen here, once. One segmenter runs one case at a time; calls from other threads wait.
+
+    Parameters
+    ----------
+    engine
+        An .onnx file from `brats-trt convert`; None is the demo model, which knows synthetic data only.
+    device
+        "cpu", or "auto": by the engine's kind. It is never changed quietly.
+    tta
+        Average the softmax with that of the input mirrored along array axis 1: twice the time.
+    min_region
+        Tumour regions smaller than this share of (voxels - voxels of the largest class) are dropped; 0 keeps all.
+    labels
+        The values written: "brats" (necrotic core 1, oedema 2, enhancing 4), "brats2023" (1, 2, 3) or "msd" (2, 1, 3).
+    precision
+        "fp32", "bf16", "fp16", or "auto": 16 bits only where the processor has them and the labels of this
+        model are on record to agree with FP32's.
+    spec
+        Stands in for the preprocessing spec of a model that does not carry one.
+    threads
+        For the stages and the network; None is all cores that this process may use.
+
+    Raises
+    ------
+    EngineError
+        If the engine cannot be read, does not fit, or cannot run on the device.
+    ValueError
+        If an option is out of range.
+    """
+
+    def __init__(
+        self,
+        engine: str | os.PathLike[str] | None = None,
+        *,
+        device: Device = "auto",
+        tta: bool = False,
+        min_region: float = 0.1,
+        labels: LabelScheme = "brats",
+        precision: Precision = "auto",
+        spec: Spec | None = None,
+        threads: int | None = None,
+    ) -> None:
+        if labels not in LABEL_VALUES:
+            raise ValueError(f"labels {labels!r} is not known; expected one of {list(LABEL_VALUES)}")
+        if not 0.0 <= min_region <= 1.0:
+            raise ValueError(f"min_region is {min_region}; expected a share from 0 to 1")
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads is {threads}; expected 1 or more, or None for all cores")
+        options = StageOptions(tta=tta, min_region=min_region, label_values=LABEL_VALUES[labels])
+        self._labels: LabelScheme = labels
+        self._threads = threads
+        path = demo_model() if engine is None else Path(engine)
+        self._backend = _backend(path, device, options, precision=precision, spec=spec, threads=threads)
+
+    @property
+    def device(self) -> str:
+        """Where it runs."""
+        return self._backend.device
+
+    @property
+    def precision(self) -> str:
+        """What the network computes in: "fp32", "bf16" or "fp16"."""
+        return self._backend.precision
+
+    @property
+    def spec(self) -> Spec:
+        """What the model expects of its input."""
+        return self._backend.spec
+
+    @property
+    def model_sha256(self) -> str:
+        """Of the model's file."""
+        return self._backend.model_sha256
+
+    def run(self, volumes: ImageSource) -> Segmentation:
+        """Segment one case.
+
+        Parameters
+        ----------
+        volumes
+            A case folder with BraTS names; a mapping of modality name to path, nibabel image or 3-D array; a 4-D
+            image or array in the spec's order; or the path of a Medical Segmentation Decathlon file. Never written to.
+
+        Returns
+        -------
+        Labels on the input's grid, with volumes, times and warnings. Warnings are issued as `CaseWarning` too.
+
+        Raises
+        ------
+        CaseError
+            If the input is at fault.
+        EngineError
+            If the network gives values that are not finite.
+        """
+        start = perf_counter()
+        modalities = self.spec.modalities
+        case = load_case(volumes, modalities, threads=self._threads)
+        loaded = perf_counter()
+        outcome = self._backend.run([(modality, case.volumes[modality]) for modality in modalities])
+        timings = {"load": (loaded - start) * 1e3, **outcome.timings_ms}
+        timings["total"] = (perf_counter() - start) * 1e3
+        for warning in outcome.warnings:
+            warnings.warn(warning, CaseWarning, stacklevel=2)
+        return Segmentation(
+            name=case.name,
+            labels=outcome.labels,
+            label_scheme=self._labels,
+            affine=case.affine,
+            header=case.header,
+            box=outcome.box,
+            softmax=outcome.softmax,
+            class_counts=outcome.counts,
+            timings_ms=timings,
+            warnings=outcome.warnings,
+            model_sha256=self.model_sha256,
+        )
+
+
+def _backend(
+    path: Path,
+    device: Device,
+    options: StageOptions,
+    *,
+    precision: Precision,
+    spec: Spec | None,
+    threads: int | None,
+) -> Backend:
+    if device not in get_args(Device):
+        raise ValueError(f"device {device!r} is not known; expected one of {list(get_args(Device))}")
+    if device == "cuda":
+        raise EngineError("device 'cuda' was asked for, but this version runs on the CPU only: use device='cpu'")
+    if path.suffix != ".onnx":
+        raise EngineError(f"{path}: expected an .onnx file, which runs on the CPU; make one with `brats-trt convert`")
+    from .backends.cpu import CpuBackend
+    from .backends.model import read_model
+    from .backends.openvino import OpenVinoEngine
+
+    engine = OpenVinoEngine(read_model(path, spec), precision=precision, threads=threads)
+    return CpuBackend(engine, options, threads=threads)
