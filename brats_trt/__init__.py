@@ -14,8 +14,8 @@ from .segmenter import CaseWarning, Segmenter, demo_model
 from .spec import Spec
 
 __all__ = [
-    "BratsTrtError",
     "Box",
+    "BratsTrtError",
     "CaseError",
     "CaseWarning",
     "EngineError",

@@ -24,9 +24,7 @@ class Foreground:
     @property
     def nonfinite(self) -> int: ...
 
-def foreground(
-    volume: NDArray[Any], *, slope: float = 1.0, intercept: float = 0.0, threads: int = 0
-) -> Foreground: ...
+def foreground(volume: NDArray[Any], *, slope: float = 1.0, intercept: float = 0.0, threads: int = 0) -> Foreground: ...
 def gather(
     volume: NDArray[Any],
     box: _Box,

@@ -7,7 +7,7 @@ import os
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,22 +15,19 @@ from numpy.typing import NDArray
 from .errors import CaseError
 from .segmentation import NOTICE, Segmentation
 
-if TYPE_CHECKING:
-    import nibabel
-
 _COMMENT = 6  # NIfTI's extension code for plain text
 _LABEL_INTENT = 1002
 _COMPRESSION = 1  # of isal's 0 to 3
 
 
-def label_image(result: Segmentation) -> nibabel.nifti1.Nifti1Image:
+def label_image(result: Segmentation) -> Any:
     """The label map with the reference's geometry, codes and units."""
     image = _image(result.labels, result.affine, result.header)
     image.header.set_intent(_LABEL_INTENT, name="brain tumour")
     return _mark(image, result)
 
 
-def probability_image(result: Segmentation) -> nibabel.nifti1.Nifti1Image:
+def probability_image(result: Segmentation) -> Any:
     """(D, H, W, 4) float32: background, necrotic core, oedema and enhancing tumour of the crop."""
     image = _image(np.moveaxis(result.probabilities, 0, -1), result.crop_affine, None)
     image.header.set_xyzt_units("mm")
@@ -93,7 +90,7 @@ def _umask() -> int:
 def _image(data: NDArray[Any], affine: NDArray[np.float64], header: Any) -> Any:
     import nibabel
 
-    kind = nibabel.Nifti2Image if isinstance(header, nibabel.Nifti2Header) else nibabel.Nifti1Image
+    kind: Any = nibabel.Nifti2Image if isinstance(header, nibabel.Nifti2Header) else nibabel.Nifti1Image
     if header is None:
         image = kind(data, affine)
         image.set_sform(affine, code=1)

@@ -64,10 +64,10 @@ class Segmentation:
     @cached_property
     def probabilities(self) -> NDArray[np.float32]:
         """(4, D, H, W) float32 softmax of the crop; with mirror averaging, the mean of the pair."""
+        plain, mirrored = self.softmax[0], self.softmax[-1]
         if len(self.softmax) == 1:
-            return self.softmax[0]
-        mean: NDArray[np.float32] = (self.softmax[0] + self.softmax[1][:, :, ::-1]) * np.float32(0.5)
-        return mean
+            return np.asarray(plain)
+        return np.asarray((plain + mirrored[:, :, ::-1]) * np.float32(0.5))
 
     @cached_property
     def volumes_ml(self) -> dict[str, float]:

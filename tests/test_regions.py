@@ -25,9 +25,7 @@ def tumour_box(labels):
 
 def dropped(labels, min_region):
     kept = labels.copy(order="K")
-    counts = drop_small_regions(
-        kept, counts_of(labels), tumour_box(labels), min_region=min_region, label_values=VALUES
-    )
+    counts = drop_small_regions(kept, counts_of(labels), tumour_box(labels), min_region=min_region, label_values=VALUES)
     return kept, counts
 
 

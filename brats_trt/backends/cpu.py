@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,7 +128,7 @@ class CpuBackend:
     def _restore(
         self, softmax: NDArray[np.float32], box: Box, like: Volume
     ) -> tuple[NDArray[np.uint8], tuple[int, int, int, int], Box]:
-        order = "C" if like.data.flags.c_contiguous else "F"
+        order: Literal["C", "F"] = "C" if like.data.flags.c_contiguous else "F"
         labels = np.empty(like.data.shape, np.uint8, order=order)
         try:
             counts, tumour = _host.scatter(

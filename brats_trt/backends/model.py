@@ -94,4 +94,4 @@ def _shape(value: ValueInfoProto) -> tuple[int, ...]:
 def _dtype(value: ValueInfoProto) -> str:
     from onnx import TensorProto
 
-    return TensorProto.DataType.Name(value.type.tensor_type.elem_type)
+    return str(TensorProto.DataType.Name(value.type.tensor_type.elem_type))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from types import ModuleType
 from typing import Literal
@@ -29,11 +30,10 @@ def import_openvino() -> ModuleType:
     if blocked:
         sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     try:
-        import openvino
+        return importlib.import_module("openvino")
     finally:
         if blocked:
             del sys.modules["openvino_telemetry"]
-    return openvino
 
 
 def cpu_precisions() -> tuple[str, ...]:
@@ -88,7 +88,8 @@ class OpenVinoEngine:
         except RuntimeError as fault:
             reason = " ".join(str(fault).split())[:300]
             raise EngineError(
-                f"{model.path}: OpenVINO does not compile the model ({reason}); export it again with `brats-trt convert`"
+                f"{model.path}: OpenVINO does not compile the model ({reason}); export it again with "
+                "`brats-trt convert`"
             ) from fault
         self._request = compiled.create_infer_request()
         self._input_dtype = compiled.input(0).element_type.to_dtype()

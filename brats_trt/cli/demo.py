@@ -17,7 +17,7 @@ def demo(
     ),
 ) -> None:
     """Make a synthetic case, segment it with the embedded model, score it and draw it. Needs no network."""
-    from ..demo import run_demo
+    from ..demo.run import run_demo
 
     result = run_demo(output, say=lambda line: stderr().print(line, markup=False))
     stdout().print(
@@ -27,7 +27,9 @@ def demo(
         "",
         timing_table([result.segmentation]),
         "",
-        f"Written to {output}: the case in {result.case}, its labels in {result.labels}, the picture in {result.picture}",
+        f"case     {result.case}",
+        f"labels   {result.labels}",
+        f"picture  {result.picture}",
         f"The data are synthetic and the model knows only such. {NOTICE}",
         sep="\n",
     )

@@ -19,7 +19,7 @@ _PACKAGES = ("numpy", "nibabel", "isal", "connected-components-3d", "onnx", "ope
 
 
 def doctor(
-    engine: Annotated[Path | None, typer.Option(metavar="E", help="Check this model instead of the demo model.")] = None,
+    engine: Annotated[Path | None, typer.Option(metavar="E", help="Check this model, not the demo model.")] = None,
 ) -> None:
     """Say what is installed, what runs here and what to do for the rest."""
     sections = {

@@ -1,0 +1,42 @@
+# The two commands of the README, and their slower kin. Each builds its own virtual environment.
+PYTHON ?= python3
+VENV := .venv
+
+.PHONY: demo test test-slow lint clean
+
+demo: $(VENV)/.installed
+	$(VENV)/bin/brats-trt demo -o demo-output
+
+test: $(VENV)/.installed-test
+	$(VENV)/bin/pytest
+
+test-slow: $(VENV)/.installed-test
+	$(VENV)/bin/pytest -m slow
+
+lint: $(VENV)/.installed-lint
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/python -m mypy.stubtest brats_trt._host
+	$(VENV)/bin/clang-format --dry-run --Werror $$(find csrc -name '*.?pp')
+
+# What an installation depends on: a change in any of it installs the package again.
+SOURCES := pyproject.toml CMakeLists.txt $(shell find brats_trt csrc cmake engines -type f -not -name '*.pyc')
+
+$(VENV)/bin/pip:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/pip $(SOURCES)
+	$(VENV)/bin/pip install --quiet .
+	touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(VENV)/bin/pip install --quiet '.[test]'
+	touch $@
+
+$(VENV)/.installed-lint: $(VENV)/.installed-test
+	$(VENV)/bin/pip install --quiet '.[lint]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build demo-output

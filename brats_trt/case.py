@@ -1,0 +1,239 @@
+"""A case: four volumes of one head on one grid, by modality, from whatever the user has.
+
+Modalities are found by name and never by position, but for one input: a 4-D array or image object is taken in the
+order of the model's spec. A 4-D *file* is taken as one of the Medical Segmentation Decathlon, whose order is FLAIR,
+T1, contrast-enhanced T1, T2.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .case_folder import MODALITY_NAMES, case_name, find_volumes
+from .errors import CaseError
+from .geometry import GRID_TOLERANCE_MM, Affine, Index3, grid_distance_mm
+from .nifti import NiftiImage, check_affine, check_volume, header_scale, read_nifti
+from .spec import MODALITIES, Modality
+
+if TYPE_CHECKING:
+    from nibabel.nifti1 import Nifti1Header
+    from nibabel.spatialimages import SpatialImage
+
+__all__ = ["Case", "ImageSource", "Volume", "VolumeSource", "case_name", "load_case"]
+
+VolumeSource: TypeAlias = "str | os.PathLike[str] | SpatialImage | NDArray[Any]"
+ImageSource: TypeAlias = "VolumeSource | Mapping[str, VolumeSource]"
+
+_DECATHLON: tuple[Modality, ...] = ("flair", "t1", "t1ce", "t2")
+_READERS = 4
+
+
+@dataclass(frozen=True)
+class Volume:
+    """One modality as stored.
+
+    Attributes
+    ----------
+    data
+        (X, Y, Z) of any real dtype, byte order and memory order; never written to.
+    slope, intercept
+        A voxel's value is data * slope + intercept.
+    source
+        What errors call it.
+    """
+
+    data: NDArray[Any]
+    slope: float
+    intercept: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """Four volumes on one grid.
+
+    Attributes
+    ----------
+    affine
+        (4, 4) float64, voxel to millimetre; the identity where all volumes came as arrays.
+    header
+        Of the reference image, the first in the order of modalities; None where it was no NIfTI.
+    """
+
+    name: str
+    volumes: Mapping[Modality, Volume]
+    affine: Affine
+    header: Nifti1Header | None
+
+    @property
+    def shape(self) -> Index3:
+        """Voxels along x, y and z."""
+        x, y, z = next(iter(self.volumes.values())).data.shape
+        return (x, y, z)
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """A volume with the grid that it says it lies on; arrays say nothing."""
+
+    volume: Volume
+    affine: Affine | None = None
+    header: Nifti1Header | None = None
+
+
+def load_case(source: ImageSource, modalities: Sequence[Modality] = MODALITIES, *, threads: int | None = None) -> Case:
+    """Read a case and check that its volumes belong together.
+
+    Parameters
+    ----------
+    source
+        A case folder with BraTS names (`<id>_t1.nii.gz` or `<id>-t1n.nii.gz` and so on); a mapping of modality name to
+        path, nibabel image or 3-D array; a 4-D image or array (X, Y, Z, 4) in the order of `modalities`; the path
+        of a 4-D Decathlon file.
+    modalities
+        The order that the model takes them in.
+    threads
+        Files are read in parallel on up to this many; None is one a file.
+
+    Raises
+    ------
+    CaseError
+        If a modality is missing or given twice, a file or an array is no volume of real numbers, or the four grids
+        differ.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        path = Path(source)
+        name = case_name(path)
+        placed = _read_all(find_volumes(path), threads) if path.is_dir() else _split_file(path)
+    elif isinstance(source, Mapping):
+        named = _by_modality(source)
+        name = case_name(*[Path(value) for value in named.values() if isinstance(value, (str, os.PathLike))])
+        placed = _read_all(named, threads)
+    else:
+        name = case_name()
+        placed = _split(_place(source, "the 4-D input", axes=4), modalities)
+    return _assemble(name, {modality: placed[modality] for modality in modalities})
+
+
+def _by_modality(source: Mapping[str, VolumeSource]) -> dict[Modality, VolumeSource]:
+    found: dict[Modality, VolumeSource] = {}
+    for key, value in source.items():
+        modality = MODALITY_NAMES.get(str(key).lower())
+        if modality is None:
+            raise CaseError(f"{key!r} is not a modality; expected {', '.join(MODALITY_NAMES)}")
+        if modality in found:
+            raise CaseError(f"the modality {modality} is given twice, the second time as {key!r}; give each once")
+        found[modality] = value
+    missing = [modality for modality in MODALITIES if modality not in found]
+    if missing:
+        raise CaseError(f"no volume for {', '.join(missing)}; the network needs all of {', '.join(MODALITIES)}")
+    return found
+
+
+def _read_all(sources: Mapping[Modality, VolumeSource], threads: int | None) -> dict[Modality, _Placed]:
+    """Read files in parallel: inflating releases the GIL."""
+    with ThreadPoolExecutor(min(threads or _READERS, _READERS)) as pool:
+        futures = {
+            modality: pool.submit(_place, value, f"the array of {modality}") for modality, value in sources.items()
+        }
+        return {modality: future.result() for modality, future in futures.items()}
+
+
+def _split_file(path: Path) -> dict[Modality, _Placed]:
+    image = read_nifti(path)
+    if image.data.ndim != 4:
+        raise CaseError(
+            f"{path}: one volume of shape {image.data.shape}; expected a case folder or a 4-D Decathlon file: give the "
+            "folder that holds the four modalities"
+        )
+    return _split(_from_nifti(image), _DECATHLON)
+
+
+def _split(whole: _Placed, order: Sequence[Modality]) -> dict[Modality, _Placed]:
+    data, source = whole.volume.data, whole.volume.source
+    if data.ndim != 4 or data.shape[3] != len(order):
+        raise CaseError(f"{source}: shape {data.shape}; expected (X, Y, Z, 4), the modalities {', '.join(order)}")
+    check_volume(source, data.shape[:3], data.dtype)
+    return {
+        modality: replace(whole, volume=replace(whole.volume, data=data[..., k])) for k, modality in enumerate(order)
+    }
+
+
+def _place(value: VolumeSource, source: str, *, axes: int = 3) -> _Placed:
+    """One volume from a path, an image or an array."""
+    if isinstance(value, (str, os.PathLike)):
+        placed = _from_nifti(read_nifti(value))
+    elif hasattr(value, "dataobj"):
+        placed = _from_image(value, source)
+    else:
+        placed = _Placed(Volume(_as_array(value, source), 1.0, 0.0, source))
+    data = placed.volume.data
+    if axes == 3:
+        check_volume(placed.volume.source, data.shape, data.dtype)
+    return placed
+
+
+def _from_nifti(image: NiftiImage) -> _Placed:
+    volume = Volume(image.data, image.slope, image.intercept, str(image.path))
+    return _Placed(volume, image.affine, image.header)
+
+
+def _from_image(image: Any, source: str) -> _Placed:
+    """A nibabel image: unscaled where its file still is at hand, so that slope and intercept apply once, in float64."""
+    import nibabel
+
+    source = str(image.get_filename() or source)
+    header = image.header if isinstance(image.header, nibabel.Nifti1Header) else None
+    slope, intercept = 1.0, 0.0
+    if header is not None and nibabel.is_proxy(image.dataobj):
+        data = np.asanyarray(image.dataobj.get_unscaled())
+        slope, intercept = (float(value) for value in (image.dataobj.slope, image.dataobj.inter))
+        if not (np.isfinite(slope) and np.isfinite(intercept)):
+            slope, intercept = header_scale(source, header)
+    else:
+        data = np.asanyarray(image.dataobj)
+    if data.ndim > 3:
+        trailing = tuple(axis for axis in range(3, data.ndim) if data.shape[axis] == 1)
+        data = data.squeeze(axis=trailing)
+    affine = check_affine(source, np.asarray(image.affine, dtype=np.float64))
+    return _Placed(Volume(data, slope, intercept, source), affine, header)
+
+
+def _as_array(value: Any, source: str) -> NDArray[Any]:
+    if hasattr(value, "__cuda_array_interface__"):
+        raise CaseError(f"{source} lies on a GPU, but this segmenter runs on the CPU: copy it to the host first")
+    to_array: Callable[..., NDArray[Any]] = np.asarray
+    try:
+        return to_array(value)
+    except (TypeError, ValueError) as fault:
+        raise CaseError(f"{source} is no array ({fault}); expected a path, a nibabel image or an array") from None
+
+
+def _assemble(name: str, placed: Mapping[Modality, _Placed]) -> Case:
+    """Check that all volumes lie on one grid, that of the first which says where it lies."""
+    reference = next((p for p in placed.values() if p.affine is not None), next(iter(placed.values())))
+    shape = reference.volume.data.shape
+    for modality, other in placed.items():
+        if other.volume.data.shape != shape:
+            raise CaseError(
+                f"{other.volume.source}: {modality} has shape {other.volume.data.shape}, but "
+                f"{reference.volume.source} has {shape}: resample all four onto one grid"
+            )
+        if other.affine is None or reference.affine is None:
+            continue
+        distance = grid_distance_mm(reference.affine, other.affine, (shape[0], shape[1], shape[2]))
+        if distance > GRID_TOLERANCE_MM:
+            raise CaseError(
+                f"{other.volume.source}: the affine of {modality} puts voxels {distance:.4g} mm from where "
+                f"{reference.volume.source} has them (tolerance {GRID_TOLERANCE_MM} mm): resample all four to one grid"
+            )
+    affine = np.eye(4) if reference.affine is None else reference.affine
+    return Case(name, {modality: p.volume for modality, p in placed.items()}, affine, reference.header)

@@ -1,0 +1,69 @@
+"""Which file of a folder is which modality, by the names that BraTS gave over the years."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from .errors import CaseError
+from .spec import MODALITIES, Modality
+
+# BraTS 2017-2021 and BraTS 2023 onward.
+MODALITY_NAMES: Mapping[str, Modality] = {
+    "t1": "t1",
+    "t2": "t2",
+    "t1ce": "t1ce",
+    "flair": "flair",
+    "t1n": "t1",
+    "t2w": "t2",
+    "t1c": "t1ce",
+    "t2f": "flair",
+}
+
+_FILE_NAME = re.compile(rf"(?P<case>.+)[_-](?P<name>{'|'.join(MODALITY_NAMES)})\.nii(\.gz)?", re.IGNORECASE)
+_EXPECTED = "<id>_t1.nii.gz, <id>_t2.nii.gz, <id>_t1ce.nii.gz and <id>_flair.nii.gz (or <id>-t1n, -t2w, -t1c, -t2f)"
+
+
+def find_volumes(folder: Path) -> dict[Modality, Path]:
+    """The file of each modality in a case folder; other files are left alone.
+
+    Raises
+    ------
+    CaseError
+        If a modality has no file or more than one.
+    """
+    try:
+        names = sorted(entry.name for entry in os.scandir(folder) if not entry.name.startswith("."))
+    except OSError as fault:
+        raise CaseError(f"{folder}: the folder cannot be read ({fault.strerror}); give a case folder") from None
+    found: dict[Modality, Path] = {}
+    for name in names:
+        match = _FILE_NAME.fullmatch(name)
+        if match is None:
+            continue
+        modality = MODALITY_NAMES[match["name"].lower()]
+        if modality in found:
+            raise CaseError(
+                f"{folder}: both {found[modality].name} and {name} are {modality}; keep one file a modality"
+            )
+        found[modality] = folder / name
+    missing = [modality for modality in MODALITIES if modality not in found]
+    if missing:
+        raise CaseError(f"{folder}: no file for {', '.join(missing)}; expected {_EXPECTED}")
+    return found
+
+
+def case_name(*paths: Path) -> str:
+    """What a case is called: its folder or file without ending, the common part of its files' names, or "case"."""
+    if not paths:
+        return "case"
+    stems = [
+        re.sub(r"\.nii(\.gz)?$", "", os.path.basename(os.path.abspath(path)), flags=re.IGNORECASE) for path in paths
+    ]
+    if len(stems) == 1:
+        return stems[0] or "case"
+    first, last = min(stems), max(stems)  # what these two share, all share
+    shared = next((k for k, letter in enumerate(first) if letter != last[k : k + 1]), len(first))
+    return first[:shared].rstrip("_-. ") or "case"

@@ -1,0 +1,56 @@
+"""The demo: a synthetic case that needs no download, and the picture of a segmented case.
+
+Importing this package imports NumPy only; nibabel and Pillow come with the functions that need them.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .phantom import Phantom, make_phantom
+
+__all__ = ["SYNTHETIC_NOTICE", "Phantom", "make_phantom", "write_case"]
+
+SYNTHETIC_NOTICE = "Synthetic data. Research use only, not a medical device."
+DESCRIPTION = b"brats_trt synthetic, research use only"  # NIfTI leaves 79 bytes for it
+
+
+def write_case(phantom: Phantom, folder: str | os.PathLike[str], name: str = "Phantom_0") -> Path:
+    """Write a phantom as a BraTS case folder.
+
+    The files are ``<folder>/<name>/<name>_{t1,t2,t1ce,flair,seg}.nii.gz``: int16 (the reference uint8), mm, qform and
+    sform of code 1. Each is complete or absent; files of the same name are replaced.
+
+    Returns
+    -------
+    Path
+        The case's folder.
+    """
+    case = Path(folder) / name
+    case.mkdir(parents=True, exist_ok=True)
+    files: list[tuple[str, NDArray[Any]]] = [*phantom.volumes.items(), ("seg", phantom.labels)]
+    for kind, values in files:
+        _write_nifti(values, phantom.affine, case / f"{name}_{kind}.nii.gz")
+    return case
+
+
+def _write_nifti(values: NDArray[Any], affine: NDArray[np.float64], path: Path) -> None:
+    """Write one NIfTI-1 file by way of a temporary folder beside it and a rename."""
+    import nibabel
+
+    nifti: Any = nibabel  # which annotates none of these functions
+    image = nifti.Nifti1Image(values, affine)
+    image.set_qform(affine, code=1)
+    image.set_sform(affine, code=1)
+    image.header.set_xyzt_units("mm")
+    image.header["descrip"] = DESCRIPTION
+    with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as temporary:
+        unfinished = Path(temporary) / path.name
+        nifti.save(image, unfinished)
+        unfinished.replace(path)

@@ -1,0 +1,66 @@
+"""The demonstration: make a phantom, write it as a case, segment it with the embedded model, score and draw it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import CaseError
+from ..metrics import dice
+from ..segmentation import Segmentation
+from ..segmenter import Segmenter
+from ..spec import LABEL_VALUES
+from . import make_phantom, write_case
+from .picture import draw_overview
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What a demonstration left behind.
+
+    Attributes
+    ----------
+    case
+        The folder with the four volumes and the reference.
+    labels, picture
+        The files made of it.
+    dice
+        Of each structure, against the reference.
+    """
+
+    case: Path
+    labels: Path
+    picture: Path
+    segmentation: Segmentation
+    dice: dict[str, float]
+
+
+def run_demo(output: Path, *, say: Callable[[str], None], seed: int = 0) -> DemoResult:
+    """Run the demonstration; files of an earlier one in `output` are replaced.
+
+    Raises
+    ------
+    CaseError
+        If `output` cannot be written.
+    """
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise CaseError(f"{output}: the output folder cannot be made ({fault.strerror}): choose another") from None
+    say(f"making a synthetic case in {output}")
+    phantom = make_phantom(seed)
+    case = write_case(phantom, output)
+    say("loading the embedded model")
+    segmenter = Segmenter()
+    say("segmenting")
+    result = segmenter.run(case)
+    labels, picture = output / f"{case.name}_labels.nii.gz", output / f"{case.name}.png"
+    result.save(labels, overwrite=True)
+    say("drawing")
+    draw_overview(
+        phantom.volumes, result.labels, result.affine, reference=phantom.labels, title=f"brats_trt demo: {case.name}"
+    ).save(picture)
+    return DemoResult(
+        case, labels, picture, result, dice(result.labels, phantom.labels, label_values=LABEL_VALUES["brats"])
+    )

@@ -1,0 +1,67 @@
+"""Boxes and affines. Boxes are half-open; axes x, y, z are array axes 0, 1, 2; affines map voxel to millimetre."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Affine = NDArray[np.float64]
+Index3 = tuple[int, int, int]
+
+# The largest distance, in millimetres, between where two affines put a corner of one grid, for the grids to count as
+# one. NIfTI keeps affines in float32: over 1024 voxels its rounding moves a corner by up to 1e-4 mm, and a round trip
+# through the quaternion form by a few 1e-4 mm more, while the smallest real shift of a head is a hundred times larger.
+GRID_TOLERANCE_MM = 1e-3
+
+
+@dataclass(frozen=True)
+class Box:
+    """Voxels with lower[axis] <= index < upper[axis]."""
+
+    lower: Index3
+    upper: Index3
+
+    @property
+    def shape(self) -> Index3:
+        """Voxels along x, y and z."""
+        (a, b, c), (d, e, f) = self.lower, self.upper
+        return (d - a, e - b, f - c)
+
+    @property
+    def slices(self) -> tuple[slice, slice, slice]:
+        """For indexing an array of the volume's grid."""
+        x, y, z = (slice(lower, upper) for lower, upper in zip(self.lower, self.upper, strict=True))
+        return (x, y, z)
+
+
+def without_last_plane(box: Box) -> Box:
+    """The box as the authors slice it, `[first:last]`: the last plane of each axis is lost.
+
+    The network was trained on such crops. Source: the authors' released code.
+    """
+    x, y, z = box.upper
+    return Box(box.lower, (x - 1, y - 1, z - 1))
+
+
+def voxel_volume_ml(affine: Affine) -> float:
+    """Millilitres of one voxel."""
+    return abs(float(np.linalg.det(affine[:3, :3]))) / 1000.0
+
+
+def crop_affine(affine: Affine, box: Box, size: Index3) -> Affine:
+    """The affine of a box resampled to `size` samples an axis with end points aligned.
+
+    Sample k of an axis lies at voxel lower + k * (n - 1) / (size - 1), with n the box's voxels along it.
+    """
+    steps = [(n - 1) / (samples - 1) for n, samples in zip(box.shape, size, strict=True)]
+    to_voxel = np.diag([*steps, 1.0])
+    to_voxel[:3, 3] = box.lower
+    return np.asarray(affine @ to_voxel, dtype=np.float64)
+
+
+def grid_distance_mm(first: Affine, second: Affine, shape: Index3) -> float:
+    """The largest distance between where two affines put a corner of one grid, in millimetres."""
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape], [1], indexing="ij")).reshape(4, -1)
+    return float(np.linalg.norm(((first - second) @ corners)[:3], axis=0).max())

@@ -1,0 +1,32 @@
+"""Sessions for every supported Python: `nox -s tests`, `nox -s lint`, `nox -s cpp`."""
+
+import nox
+
+nox.options.sessions = ["lint", "cpp", "tests"]
+nox.options.default_venv_backend = "venv"
+
+
+@nox.session(python=["3.10", "3.11", "3.12", "3.13"])
+def tests(session: nox.Session) -> None:
+    """The default tests on one Python."""
+    session.install(".[test]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and types of Python and C++."""
+    session.install(".[test,lint]")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+    session.run("python", "-m", "mypy.stubtest", "brats_trt._host")
+
+
+@nox.session(python=False)
+@nox.parametrize("preset", ["default", "asan"])
+def cpp(session: nox.Session, preset: str) -> None:
+    """The C++ tests, optimised and under sanitizers."""
+    session.run("cmake", "--preset", preset)
+    session.run("cmake", "--build", "--preset", preset)
+    session.run("ctest", "--preset", preset)
