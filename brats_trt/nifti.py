@@ -10,7 +10,7 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,37 +107,35 @@ class _Inflated:
 
     def first(self, n: int, *, whole: bool = False) -> bytes:
         """The first n bytes; `whole` demands that none is missing and that the checksums are right."""
-        if not whole:
-            return self._decompress(self._decoder(), self._stored, n)
-        content = self._members(n)
-        if len(content) < n:
+        content = self._inflate(n, check=whole)
+        if whole and len(content) < n:
             raise CaseError(
                 f"{self._path}: truncated: {len(content)} bytes inside where the header promises {n}: "
                 "copy the file again"
             )
         return content
 
-    def _members(self, n: int) -> bytes:
-        """Inflate one gzip member after the other, to the end of the last one that holds wanted bytes."""
+    def _inflate(self, n: int, *, check: bool) -> bytes:
+        """Inflate one gzip member after the other, to the last that holds wanted bytes."""
         pieces: list[bytes] = []
         rest, length = self._stored, 0
         while length < n and rest[:2] == b"\x1f\x8b":
             decoder = self._decoder()
             # One byte more than wanted, so that the decoder reaches the member's end and its checksum.
-            piece = self._decompress(decoder, rest, n - length + 1)
-            pieces.append(piece)
-            length += len(piece)
-            if not decoder.eof and length <= n:
+            pieces.append(self._decompress(decoder, rest, n - length + 1))
+            length += len(pieces[-1])
+            if check and not decoder.eof and length <= n:
                 raise CaseError(f"{self._path}: truncated gzip: the file ends in the middle; copy it again")
             rest = decoder.unused_data
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _decompress(self, decoder: Any, stored: bytes, n: int) -> bytes:
-        from isal.isal_zlib import IsalError
+        from isal import isal_zlib
 
+        damaged = cast("type[Exception]", isal_zlib.error)  # isal's stub calls it an instance
         try:
             return bytes(decoder.decompress(stored, n))
-        except IsalError as fault:
+        except damaged as fault:
             raise CaseError(f"{self._path}: damaged gzip ({fault}); copy the file again") from None
 
     @staticmethod

@@ -156,9 +156,9 @@ def _arrange(
     found = grid.turn(labels)
     under = next(name for name in UNDERLAYS if name in turned)
     columns = [_Column(TITLES[name], turned[name], windows[name]) for name in known]
-    columns.append(_Column("Segmentation", turned[under], windows[under], found))
+    columns.append(_Column(f"Segmentation on {TITLES[under]}", turned[under], windows[under], found))
     if reference is not None:
-        columns.append(_Column("Reference", turned[under], windows[under], grid.turn(reference)))
+        columns.append(_Column(f"Reference on {TITLES[under]}", turned[under], windows[under], grid.turn(reference)))
     styles = label_styles(scheme)
     shown = found if reference is None or (found > 0).any() else grid.turn(reference)
     slices = choose_slices(shown, brain, oedema=styles[2].value)

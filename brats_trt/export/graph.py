@@ -1,0 +1,92 @@
+"""An ONNX graph with shapes and no types yet: what the converters of single operators write to.
+
+Shapes are static, batch and channel first. Types come later, in `precision`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..errors import EngineError
+
+Shape = tuple[int, ...]
+AttributeValue = int | float | tuple[int, ...]
+
+INPUT = "data_crop"
+OUTPUT = "softmax_lbl3"
+
+_MOST_AXES = 8
+_LARGEST_TENSOR = 2**40  # values; the released network's largest has 2**26
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A value in the graph."""
+
+    name: str
+    shape: Shape
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An ONNX node."""
+
+    operator: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The first output's."""
+        return self.outputs[0]
+
+
+@dataclass
+class Graph:
+    """Operations in the order they are added, which is topological, and the shapes of all tensors.
+
+    Attributes
+    ----------
+    weights
+        The array of the checkpoint behind each tensor that is one.
+    """
+
+    operations: list[Operation] = field(default_factory=list)
+    shapes: dict[str, Shape] = field(default_factory=dict)
+    weights: dict[str, str] = field(default_factory=dict)
+
+    def tensor(self, name: str, shape: Sequence[int]) -> Tensor:
+        """A new tensor under the name, or under one made from it where that is taken."""
+        unique, number = name, 1
+        while unique in self.shapes:
+            number += 1
+            unique = f"{name}_{number}"
+        size = 1
+        for axis in shape:
+            size *= axis
+        if len(shape) > _MOST_AXES or min(shape, default=1) < 1 or size > _LARGEST_TENSOR:
+            raise EngineError(f"{name!r} would have the shape {tuple(shape)}: the network does not fit the input's size")
+        self.shapes[unique] = tuple(shape)
+        return Tensor(unique, tuple(shape))
+
+    def weight(self, array: str, shape: Shape) -> Tensor:
+        """A tensor whose values are an array of the checkpoint."""
+        tensor = self.tensor(array, shape)
+        self.weights[tensor.name] = array
+        return tensor
+
+    def add(
+        self,
+        operator: str,
+        inputs: Iterable[Tensor],
+        outputs: Sequence[Tensor],
+        **attributes: AttributeValue,
+    ) -> None:
+        """Append an operation."""
+        self.operations.append(
+            Operation(
+                operator, tuple(tensor.name for tensor in inputs), tuple(tensor.name for tensor in outputs), attributes
+            )
+        )

@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import shutil
+
+import nibabel
+import numpy as np
+import pytest
+from cases import OBLIQUE, SUFFIXES, SUFFIXES_2023, save, volume, write_case
+
+from brats_trt import CaseError
+from brats_trt.case import case_name, load_case
+from brats_trt.spec import MODALITIES
+
+ARRAYS = {name: volume(seed) for seed, name in enumerate(SUFFIXES)}
+
+
+def assert_holds(case, *, affine=OBLIQUE, arrays=ARRAYS):
+    assert list(case.volumes) == list(MODALITIES)
+    for name, expected in arrays.items():
+        assert np.array_equal(case.volumes[name].data, expected), name
+    np.testing.assert_allclose(case.affine, affine, atol=1e-5)
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+@pytest.mark.parametrize(("suffixes", "separator"), [(SUFFIXES, "_"), (SUFFIXES_2023, "-")])
+def test_a_case_folder_of_any_year_is_read(tmp_path, suffixes, separator, ending):
+    folder = write_case(tmp_path / "BraTS_7", suffixes=suffixes, separator=separator, ending=ending)
+    case = load_case(folder)
+    assert_holds(case)
+    assert case.name == "BraTS_7"
+    assert case.header is not None
+
+
+def test_other_files_in_the_folder_are_left_alone(tmp_path):
+    folder = write_case(tmp_path / "a")
+    for name in ("a_seg.nii.gz", "._a_t1.nii.gz", ".a_t1.nii.gz", "notes.txt", "t1.nii.gz", "a_t1.nii.gz.md5"):
+        (folder / name).write_bytes(b"not an image")
+    assert_holds(load_case(folder))
+
+
+def test_names_are_matched_whatever_their_case(tmp_path):
+    folder = write_case(tmp_path / "a")
+    (folder / "a_t1ce.nii.gz").rename(folder / "A_T1CE.NII.GZ")
+    assert_holds(load_case(folder))
+
+
+@pytest.mark.parametrize("convert", [str, lambda path: path, nibabel.load], ids=["str", "Path", "image"])
+def test_a_mapping_of_paths_or_images_is_read_by_name(tmp_path, convert):
+    folder = write_case(tmp_path / "a")
+    named = {name: convert(folder / f"a_{name}.nii.gz") for name in reversed(SUFFIXES)}
+    assert_holds(load_case(named))
+
+
+def test_a_mapping_of_arrays_is_taken_as_it_is_on_the_identity():
+    case = load_case({"T1N": ARRAYS["t1"], "t2w": ARRAYS["t2"], "t1c": ARRAYS["t1ce"], "T2F": ARRAYS["flair"]})
+    assert_holds(case, affine=np.eye(4))
+    assert case.volumes["t1"].data is ARRAYS["t1"], "nothing is copied"
+    assert case.header is None
+
+
+def test_arrays_among_images_take_the_images_grid(tmp_path):
+    mixed = dict(ARRAYS)
+    mixed["flair"] = save(tmp_path / "x.nii", ARRAYS["flair"])
+    assert_holds(load_case(mixed))
+
+
+def test_an_images_scale_is_kept_apart_from_its_voxels(tmp_path):
+    path = save(tmp_path / "x.nii.gz", volume(), slope=0.25, intercept=3.0)
+    for source in (path, nibabel.load(path)):
+        found = load_case({**ARRAYS, "t1": source}).volumes["t1"]
+        assert (found.slope, found.intercept) == (0.25, 3.0)
+        assert np.array_equal(found.data, volume())
+
+
+def test_an_image_in_memory_is_taken_with_its_voxels_as_they_are():
+    image = nibabel.Nifti1Image(volume().astype(np.float32) * 0.3, OBLIQUE)
+    found = load_case(dict.fromkeys(SUFFIXES, image)).volumes["t1"]
+    assert (found.slope, found.intercept) == (1.0, 0.0)
+    np.testing.assert_allclose(found.data, image.get_fdata())
+
+
+@pytest.mark.parametrize("order", [MODALITIES, ("t1", "t2", "flair", "t1ce")])
+def test_a_4d_array_or_image_is_in_the_specs_order(order):
+    stacked = np.stack([ARRAYS[name] for name in order], axis=3)
+    for source, affine in ((stacked, np.eye(4)), (nibabel.Nifti1Image(stacked, OBLIQUE), OBLIQUE)):
+        case = load_case(source, order)
+        assert list(case.volumes) == list(order)
+        for name in order:
+            assert np.array_equal(case.volumes[name].data, ARRAYS[name])
+        np.testing.assert_allclose(case.affine, affine)
+
+
+def test_a_decathlon_file_is_in_the_decathlons_order(tmp_path):
+    stacked = np.stack([ARRAYS[name] for name in ("flair", "t1", "t1ce", "t2")], axis=3)
+    path = save(tmp_path / "BRATS_001.nii.gz", stacked)
+    case = load_case(path, ("t2", "flair", "t1", "t1ce"))
+    assert case.name == "BRATS_001"
+    for name, expected in ARRAYS.items():
+        assert np.array_equal(case.volumes[name].data, expected)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [(("a/P1_t1.nii.gz", "b/P1_flair.nii.gz"), "P1"), (("x.nii", "y.nii"), "case"), ((), "case"), (("d/P2",), "P2")],
+)
+def test_a_case_is_named_after_what_its_files_share(names, expected):
+    from pathlib import Path
+
+    assert case_name(*map(Path, names)) == expected
+
+
+@pytest.mark.parametrize("missing", SUFFIXES)
+def test_a_missing_modality_is_named(tmp_path, missing):
+    folder = write_case(tmp_path / "a")
+    (folder / f"a_{missing}.nii.gz").unlink()
+    with pytest.raises(CaseError, match=rf"a: no file for {missing}; expected <id>_t1.nii.gz"):
+        load_case(folder)
+    with pytest.raises(CaseError, match=rf"no volume for {missing};"):
+        load_case({name: array for name, array in ARRAYS.items() if name != missing})
+
+
+@pytest.mark.parametrize("second", ["a_t1.nii", "b_t1.nii.gz", "a-t1n.nii.gz"])
+def test_a_doubled_modality_names_both_files(tmp_path, second):
+    folder = write_case(tmp_path / "a")
+    shutil.copy(folder / "a_t1.nii.gz", folder / second)
+    with pytest.raises(CaseError, match=r"both .* and .* are t1; keep one"):
+        load_case(folder)
+
+
+def test_a_modality_under_two_names_and_an_unknown_one_are_refused():
+    with pytest.raises(CaseError, match="t1 is given twice"):
+        load_case({**ARRAYS, "t1n": ARRAYS["t1"]})
+    with pytest.raises(CaseError, match="'dwi' is not a modality"):
+        load_case({**ARRAYS, "dwi": ARRAYS["t1"]})
+
+
+def test_an_empty_and_a_missing_folder_are_refused(tmp_path):
+    with pytest.raises(CaseError, match="no file for t1, t2, t1ce, flair"):
+        load_case(tmp_path)
+    with pytest.raises(CaseError, match=r"expected \.nii|no such"):
+        load_case(tmp_path / "nowhere")
+
+
+def test_grids_of_other_shapes_are_refused(tmp_path):
+    folder = write_case(tmp_path / "a")
+    save(folder / "a_flair.nii.gz", volume(shape=(12, 14, 11)))
+    with pytest.raises(CaseError, match=r"flair has shape \(12, 14, 11\), but .* has \(12, 14, 10\)"):
+        load_case(folder)
+
+
+@pytest.mark.parametrize("shift", [0.01, 2.0])
+def test_grids_that_lie_elsewhere_are_refused_with_the_distance(tmp_path, shift):
+    folder = write_case(tmp_path / "a")
+    moved = OBLIQUE.copy()
+    moved[1, 3] += shift
+    save(folder / "a_t2.nii.gz", volume(1), moved)
+    with pytest.raises(CaseError, match=rf"affine of t2 puts voxels {shift:.4g}.* mm .*tolerance 0.001 mm"):
+        load_case(folder)
+
+
+def test_grids_that_differ_by_rounding_are_one(tmp_path):
+    folder = write_case(tmp_path / "a")
+    save(folder / "a_t2.nii.gz", volume(1), OBLIQUE + 1e-7)
+    assert_holds(load_case(folder))
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (np.zeros((4, 4), np.int16), "expected a volume"),
+        (np.zeros((4, 4, 1), np.int16), "expected a volume"),
+        (np.zeros((12, 14, 10), complex), "complex"),
+        (np.zeros((12, 14, 10), object), "object"),
+        (np.zeros((4, 4, 1025), np.uint8), "at most 1024"),
+        (np.lib.stride_tricks.as_strided(np.zeros(1), (1024, 1024, 512), (0, 0, 0)), "at most 2 GiB"),
+        ("no number", "expected .nii"),
+        (object(), "object|is no array"),
+    ],
+)
+def test_an_array_that_is_no_volume_is_refused(bad, message):
+    with pytest.raises(CaseError, match=message):
+        load_case({**ARRAYS, "t2": bad})
+
+
+def test_a_device_array_is_refused_on_the_cpu():
+    class OnDevice:
+        __cuda_array_interface__ = {"shape": (4, 4, 4)}  # noqa: RUF012
+
+    with pytest.raises(CaseError, match="lies on a GPU"):
+        load_case({**ARRAYS, "t2": OnDevice()})
+
+
+@pytest.mark.parametrize("shape", [(12, 14, 10), (12, 14, 10, 3), (12, 14, 10, 5), (2, 12, 14, 10, 4)])
+def test_an_array_with_other_than_four_volumes_is_refused(shape):
+    with pytest.raises(CaseError, match=r"expected \(X, Y, Z, 4\)"):
+        load_case(np.zeros(shape, np.int16))
+
+
+@pytest.mark.parametrize(("volumes", "message"), [(3, r"expected \(X, Y, Z, 4\)"), (0, "expected a case folder")])
+def test_a_file_with_other_than_four_volumes_is_refused(tmp_path, volumes, message):
+    data = np.stack([volume()] * volumes, axis=3) if volumes else volume()
+    with pytest.raises(CaseError, match=message):
+        load_case(save(tmp_path / "x.nii.gz", data))
+
+
+def test_a_4d_file_as_one_modality_is_refused(tmp_path):
+    folder = write_case(tmp_path / "a")
+    save(folder / "a_t1.nii.gz", np.stack([volume()] * 2, axis=3))
+    with pytest.raises(CaseError, match="expected a volume"):
+        load_case(folder)
