@@ -52,15 +52,15 @@ def inspect(volumes: Sequence[tuple[Modality, Volume]], foregrounds: Sequence[Fo
     for (modality, volume), foreground in zip(volumes, foregrounds, strict=True):
         if foreground.count == 0:
             _refuse_empty(modality, volume, foreground)
-        if not foreground.variance > 0.0:
-            raise CaseError(
-                f"{volume.source}: {modality} is constant ({foreground.count} voxels of {foreground.mean:g}), which no "
-                "head is: give the image itself, not its mask"
-            )
         if not math.isfinite(foreground.variance):
             raise CaseError(
                 f"{volume.source}: the intensities of {modality} are too large for their variance to be computed; "
                 "expected scanner units: export the series again"
+            )
+        if not foreground.variance > 0.0:
+            raise CaseError(
+                f"{volume.source}: {modality} is constant ({foreground.count} voxels of {foreground.mean:g}), which no "
+                "head is: give the image itself, not its mask"
             )
         if foreground.nonfinite:
             warnings.append(

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from ..errors import EngineError
 
 Shape = tuple[int, ...]
-AttributeValue = int | float | tuple[int, ...]
+# A text is the name of a type.
+AttributeValue = int | float | str | tuple[int, ...]
 
 INPUT = "data_crop"
 OUTPUT = "softmax_lbl3"
@@ -51,23 +52,28 @@ class Graph:
     ----------
     weights
         The array of the checkpoint behind each tensor that is one.
+    reserved
+        Names that no tensor gets.
     """
 
     operations: list[Operation] = field(default_factory=list)
     shapes: dict[str, Shape] = field(default_factory=dict)
     weights: dict[str, str] = field(default_factory=dict)
+    reserved: set[str] = field(default_factory=set)
 
     def tensor(self, name: str, shape: Sequence[int]) -> Tensor:
         """A new tensor under the name, or under one made from it where that is taken."""
         unique, number = name, 1
-        while unique in self.shapes:
+        while unique in self.shapes or unique in self.reserved:
             number += 1
             unique = f"{name}_{number}"
         size = 1
         for axis in shape:
             size *= axis
         if len(shape) > _MOST_AXES or min(shape, default=1) < 1 or size > _LARGEST_TENSOR:
-            raise EngineError(f"{name!r} would have the shape {tuple(shape)}: the network does not fit the input's size")
+            raise EngineError(
+                f"{name!r} would have the shape {tuple(shape)}: the network does not fit the input's size"
+            )
         self.shapes[unique] = tuple(shape)
         return Tensor(unique, tuple(shape))
 

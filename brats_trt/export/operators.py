@@ -1,188 +1,15 @@
-"""MXNet's operators, one function each: what it means, and what says the same in ONNX.
+"""MXNet's other operators, and the table of all that are understood.
 
-A converter honours every attribute that matters at inference or refuses the node. Shapes are worked out on the way, so
-that a wrong array is reported under its own name. Source: the parameter structs and shape functions of MXNet 1.9.1.
+A converter honours every attribute that matters at inference or refuses the node; see `spatial_operators`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from . import spatial_operators as spatial
+from .call import Call, Converter
+from .graph import Shape, Tensor
 
-from ..errors import EngineError
-from .attributes import Attributes
-from .graph import AttributeValue, Graph, Shape, Tensor
-from .symbol import Node
-
-_LAYOUTS = ("None", "NCW", "NCHW", "NCDHW")
-
-
-@dataclass(frozen=True)
-class Call:
-    """An MXNet node about to be converted: `name` is the one its output gets."""
-
-    node: Node
-    name: str
-    inputs: tuple[Tensor, ...]
-    attributes: Attributes
-    graph: Graph
-
-    @property
-    def data(self) -> Tensor:
-        """The first input."""
-        return self.inputs[0]
-
-    @property
-    def spatial(self) -> Shape:
-        """The axes of the first input after batch and channel."""
-        if len(self.data.shape) < 3:
-            raise self.fault(f"its input has the shape {self.data.shape}; expected batch, channel and spatial axes")
-        return self.data.shape[2:]
-
-    def fault(self, finding: str) -> EngineError:
-        return self.node.fault(finding)
-
-    def expect_inputs(self, *numbers: int) -> None:
-        if len(self.inputs) not in numbers:
-            raise self.fault(f"it has {len(self.inputs)} inputs; expected {' or '.join(map(str, numbers))}")
-
-    def expect_shape(self, index: int, *shapes: Shape) -> None:
-        found = self.inputs[index]
-        if found.shape not in shapes:
-            raise self.fault(
-                f"{found.name!r} has the shape {found.shape}; expected {' or '.join(map(str, shapes))}: "
-                "take the weights that belong to the symbol"
-            )
-
-    def one_input(self) -> Tensor:
-        self.expect_inputs(1)
-        return self.data
-
-    def axis(self, name: str, default: int, axes: int) -> int:
-        found = self.attributes.integer(name, default, least=-axes)
-        if found >= axes:
-            raise self.fault(f"the attribute {name!r} is {found}, and there are {axes} axes")
-        return found % axes
-
-    def emit(
-        self, operator: str, shape: Shape, *inputs: Tensor, name: str | None = None, **attributes: AttributeValue
-    ) -> Tensor:
-        """Add an operation with one output."""
-        output = self.graph.tensor(name or self.name, shape)
-        self.graph.add(operator, inputs or (self.data,), [output], **attributes)
-        return output
-
-
-Converter = Callable[[Call], tuple[Tensor, ...]]
-
-
-def _convolution(call: Call) -> tuple[Tensor, ...]:
-    """`Convolution`: weight (filters, channels / groups, kernel), and a bias unless `no_bias`."""
-    take, rank, channels = call.attributes, len(call.spatial), call.data.shape[1]
-    filters, groups = take.integer("num_filter"), take.integer("num_group", 1)
-    kernel = take.extent("kernel", rank, None, least=1)
-    stride, dilate = (take.extent(name, rank, 1, least=1) for name in ("stride", "dilate"))
-    pad = take.extent("pad", rank, 0, least=0)
-    take.word("layout", "None", _LAYOUTS)
-    if channels % groups or filters % groups:
-        raise call.fault(f"{channels} channels and {filters} filters do not part into {groups} groups")
-    _expect_weight_and_bias(call, (filters, channels // groups, *kernel), filters, no_bias=False)
-    shape = tuple(
-        (n + 2 * p - d * (k - 1) - 1) // s + 1
-        for n, p, d, k, s in zip(call.spatial, pad, dilate, kernel, stride, strict=True)
-    )
-    return (
-        call.emit(
-            "Conv",
-            (call.data.shape[0], filters, *shape),
-            *call.inputs,
-            kernel_shape=kernel,
-            strides=stride,
-            dilations=dilate,
-            pads=pad + pad,
-            group=groups,
-        ),
-    )
-
-
-def _deconvolution(call: Call) -> tuple[Tensor, ...]:
-    """`Deconvolution`: weight (channels, filters / groups, kernel); `adj` lengthens the output at its end."""
-    take, rank, channels = call.attributes, len(call.spatial), call.data.shape[1]
-    filters, groups = take.integer("num_filter"), take.integer("num_group", 1)
-    kernel = take.extent("kernel", rank, None, least=1)
-    stride, dilate = (take.extent(name, rank, 1, least=1) for name in ("stride", "dilate"))
-    pad, adj = (take.extent(name, rank, 0, least=0) for name in ("pad", "adj"))
-    take.word("layout", "None", _LAYOUTS)
-    if any(take.axes("target_shape")):
-        raise call.fault("the attribute 'target_shape' is set; expected 'pad' and 'adj': save the network with those")
-    if channels % groups or filters % groups:
-        raise call.fault(f"{channels} channels and {filters} filters do not part into {groups} groups")
-    if any(a >= s for a, s in zip(adj, stride, strict=True)):
-        raise call.fault(f"the attribute 'adj' is {adj}; expected less than the stride {stride}")
-    _expect_weight_and_bias(call, (channels, filters // groups, *kernel), filters, no_bias=True)
-    shape = tuple(
-        (n - 1) * s + d * (k - 1) + 1 - 2 * p + a
-        for n, s, d, k, p, a in zip(call.spatial, stride, dilate, kernel, pad, adj, strict=True)
-    )
-    options = {"output_padding": adj} if any(adj) else {}
-    return (
-        call.emit(
-            "ConvTranspose",
-            (call.data.shape[0], filters, *shape),
-            *call.inputs,
-            kernel_shape=kernel,
-            strides=stride,
-            dilations=dilate,
-            pads=pad + pad,
-            group=groups,
-            **options,
-        ),
-    )
-
-
-def _expect_weight_and_bias(call: Call, weight: Shape, filters: int, *, no_bias: bool) -> None:
-    call.expect_inputs(2 if call.attributes.flag("no_bias", no_bias) else 3)
-    call.expect_shape(1, weight)
-    if len(call.inputs) == 3:
-        call.expect_shape(2, (filters,))
-
-
-def _pooling(call: Call) -> tuple[Tensor, ...]:
-    """`Pooling`, average or maximum. The "full" convention is taken where it says the same as "valid"."""
-    take, data, rank = call.attributes, call.one_input(), len(call.spatial)
-    kind = take.word("pool_type", "max", ("max", "avg"))
-    whole = take.flag("global_pool", False)
-    kernel = take.extent("kernel", rank, 1 if whole else None, least=1)
-    stride, pad = take.extent("stride", rank, 1, least=1), take.extent("pad", rank, 0, least=0)
-    convention = take.word("pooling_convention", "valid", ("valid", "full"))
-    counts_pad = take.flag("count_include_pad", True)
-    take.word("layout", "None", _LAYOUTS)
-    take.drop("p_value")
-    operator = {"max": "MaxPool", "avg": "AveragePool"}[kind]
-    if whole:
-        return (call.emit(f"Global{operator}", (*data.shape[:2], *(1,) * rank)),)
-    room = [n + 2 * p - k for n, p, k in zip(call.spatial, pad, kernel, strict=True)]
-    if min(room) < 0 or any(p >= k for p, k in zip(pad, kernel, strict=True)):
-        raise call.fault(f"the kernel {kernel} with pad {pad} does not fit the input {call.spatial}")
-    if convention == "full" and any(free % s for free, s in zip(room, stride, strict=True)):
-        raise call.fault("pooling_convention 'full' with windows past the edge is not understood; expected 'valid'")
-    shape = tuple(free // s + 1 for free, s in zip(room, stride, strict=True))
-    options = {"count_include_pad": int(counts_pad)} if kind == "avg" else {}
-    return (
-        call.emit(
-            operator, (*data.shape[:2], *shape), kernel_shape=kernel, strides=stride, pads=pad + pad, **options
-        ),
-    )
-
-
-def _instance_norm(call: Call) -> tuple[Tensor, ...]:
-    """`InstanceNorm`: gamma * (x - mean) / sqrt(variance + eps) + beta, biased variance; eps is 1e-3 by default."""
-    call.expect_inputs(3)
-    epsilon = call.attributes.number("eps", 1e-3)
-    channels = (call.data.shape[: len(call.data.shape) - len(call.spatial)][-1],)
-    call.expect_shape(1, channels)
-    call.expect_shape(2, channels)
-    return (call.emit("InstanceNormalization", call.data.shape, *call.inputs, epsilon=epsilon),)
+_MOST_PARTS = 1024
 
 
 def _activation(call: Call) -> tuple[Tensor, ...]:
@@ -234,7 +61,9 @@ def _concat(call: Call) -> tuple[Tensor, ...]:
     length = 0
     for index, tensor in enumerate(call.inputs):
         length += tensor.shape[axis] if len(tensor.shape) > axis else 0
-        call.expect_shape(index, (*call.data.shape[:axis], *tensor.shape[axis : axis + 1], *call.data.shape[axis + 1 :]))
+        call.expect_shape(
+            index, (*call.data.shape[:axis], *tensor.shape[axis : axis + 1], *call.data.shape[axis + 1 :])
+        )
     return (
         call.emit("Concat", (*call.data.shape[:axis], length, *call.data.shape[axis + 1 :]), *call.inputs, axis=axis),
     )
@@ -246,8 +75,8 @@ def _slice_channel(call: Call) -> tuple[Tensor, ...]:
     axis = call.axis("axis", 1, len(data.shape))
     if call.attributes.flag("squeeze_axis", False):
         raise call.fault("the attribute 'squeeze_axis' is set and not understood")
-    if data.shape[axis] % parts:
-        raise call.fault(f"axis {axis} of {data.shape} does not part into {parts}")
+    if data.shape[axis] % parts or parts > _MOST_PARTS:
+        raise call.fault(f"axis {axis} of {data.shape} does not part into {parts}, or into too many")
     shape = (*data.shape[:axis], data.shape[axis] // parts, *data.shape[axis + 1 :])
     outputs = tuple(call.graph.tensor(f"{call.name}_{index}", shape) for index in range(parts))
     call.graph.add("Split", [data], outputs, axis=axis)
@@ -281,8 +110,8 @@ def _maximum(call: Call) -> tuple[Tensor, ...]:
     return (call.emit("ReduceMax", shape, axes=tuple(sorted(over)), keepdims=int(keep)),)
 
 
-def elementwise_max(call: Call) -> tuple[Tensor, ...]:
-    """The fusion of the modalities: the elementwise maximum of tensors of one shape. Not an operator of MXNet."""
+def _max_of_stack(call: Call) -> tuple[Tensor, ...]:
+    """The fusion of the modalities: the elementwise maximum of tensors of one shape."""
     for index in range(1, len(call.inputs)):
         call.expect_shape(index, call.data.shape)
     return (call.emit("Max", call.data.shape, *call.inputs),)
@@ -339,9 +168,17 @@ def _unsqueeze(call: Call, tensor: Tensor, axes: Shape, name: str) -> Tensor:
     return call.emit("Unsqueeze", tuple(shape), tensor, index, name=name)
 
 
-ELEMENTWISE_MAX = "elementwise_max"
-IDENTITIES = {"BlockGrad": _identity, "stop_gradient": _identity, "identity": _identity, "_copy": _identity}
-SOFTMAXES = {
+# Not an operator of MXNet: what `stack` and then `max` over the new axis amount to.
+MAX_OF_STACK = "max of stack"
+# Operators that do nothing at inference.
+IDENTITIES: dict[str, Converter] = {
+    "BlockGrad": _identity,
+    "stop_gradient": _identity,
+    "identity": _identity,
+    "_copy": _identity,
+    "Dropout": _dropout,
+}
+SOFTMAXES: dict[str, Converter] = {
     "softmax": _softmax,
     "SoftmaxActivation": _softmax_activation,
     "SoftmaxOutput": _softmax_output,
@@ -353,11 +190,10 @@ LABELS = {"SoftmaxOutput": 1, "Softmax": 1}
 CONVERTERS: dict[str, Converter] = {
     **IDENTITIES,
     **SOFTMAXES,
-    "Dropout": _dropout,
-    "Convolution": _convolution,
-    "Deconvolution": _deconvolution,
-    "Pooling": _pooling,
-    "InstanceNorm": _instance_norm,
+    "Convolution": spatial.convolution,
+    "Deconvolution": spatial.deconvolution,
+    "Pooling": spatial.pooling,
+    "InstanceNorm": spatial.instance_norm,
     "Activation": _activation,
     "LeakyReLU": _leaky_relu,
     "elemwise_add": _add,
@@ -375,7 +211,7 @@ CONVERTERS: dict[str, Converter] = {
     "stack": _stack,
     "max": _maximum,
     "max_axis": _maximum,
-    ELEMENTWISE_MAX: elementwise_max,
+    MAX_OF_STACK: _max_of_stack,
 }
 
 
