@@ -7,6 +7,13 @@ from __future__ import annotations
 
 from importlib.metadata import version as _version
 
+try:
+    from . import _host as _host
+except ImportError as _fault:
+    raise ImportError(
+        "brats_trt has no compiled extension where it was imported from; if this is its source folder, install it with "
+        "`pip install .` and import it from another folder"
+    ) from _fault
 from .errors import BratsTrtError, CaseError, EngineError
 from .geometry import Box
 from .segmentation import Segmentation

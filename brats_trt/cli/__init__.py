@@ -10,10 +10,10 @@ import typer
 from .. import __version__
 from ..errors import BratsTrtError
 from ..segmentation import NOTICE
-from .convert import convert
-from .demo import demo
-from .doctor import doctor
-from .segment import segment
+from .convert import convert_checkpoint
+from .demo import show_demo
+from .doctor import examine
+from .segment import segment_cases
 
 app = typer.Typer(
     name="brats-trt",
@@ -24,8 +24,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (demo, segment, convert, doctor):
-    app.command(epilog=NOTICE)(command)
+app.command("demo", epilog=NOTICE)(show_demo)
+app.command("segment", epilog=NOTICE)(segment_cases)
+app.command("convert", epilog=NOTICE)(convert_checkpoint)
+app.command("doctor", epilog=NOTICE)(examine)
 
 
 def _print_version(asked: bool) -> None:

@@ -10,7 +10,7 @@ import typer
 from ..segmentation import NOTICE
 
 
-def convert(
+def convert_checkpoint(
     symbol: Annotated[Path, typer.Argument(metavar="SYMBOL.json", help="The network, as MXNet writes it.")],
     weights: Annotated[Path, typer.Argument(metavar="WEIGHTS.params", help="Its arrays.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="MODEL.onnx", help="Where to write the model.")],

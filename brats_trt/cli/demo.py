@@ -11,7 +11,7 @@ from ..segmentation import NOTICE
 from .console import dice_table, stderr, stdout, timing_table, volume_table
 
 
-def demo(
+def show_demo(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for all files.")] = Path(
         "demo-output"
     ),

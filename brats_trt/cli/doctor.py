@@ -18,7 +18,7 @@ from .console import one_line, stdout
 _PACKAGES = ("numpy", "nibabel", "isal", "connected-components-3d", "onnx", "openvino", "pillow", "rich", "typer")
 
 
-def doctor(
+def examine(
     engine: Annotated[Path | None, typer.Option(metavar="E", help="Check this model, not the demo model.")] = None,
 ) -> None:
     """Say what is installed, what runs here and what to do for the rest."""

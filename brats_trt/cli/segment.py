@@ -48,7 +48,7 @@ class Job:
         return (self.labels,) if self.probabilities is None else (self.labels, self.probabilities)
 
 
-def segment(
+def segment_cases(
     cases: Annotated[list[Path], typer.Argument(metavar="CASE...", help="Case folders, or 4-D Decathlon files.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for <case>.nii.gz.")],
     engine: Annotated[

@@ -39,13 +39,16 @@ class Call:
         return self.data.shape[2:]
 
     def fault(self, finding: str) -> EngineError:
+        """An error that names the node."""
         return self.node.fault(finding)
 
     def expect_inputs(self, *numbers: int) -> None:
+        """Refuse the node unless it has so many inputs."""
         if len(self.inputs) not in numbers:
             raise self.fault(f"it has {len(self.inputs)} inputs; expected {' or '.join(map(str, numbers))}")
 
     def expect_shape(self, index: int, *shapes: Shape) -> None:
+        """Refuse the node unless one of its inputs has one of the shapes."""
         found = self.inputs[index]
         if found.shape not in shapes:
             raise self.fault(
@@ -54,10 +57,12 @@ class Call:
             )
 
     def one_input(self) -> Tensor:
+        """The only input."""
         self.expect_inputs(1)
         return self.data
 
     def axis(self, name: str, default: int, axes: int) -> int:
+        """An attribute that names one of so many axes, from the end where it is negative."""
         found = self.attributes.integer(name, default, least=-axes)
         if found >= axes:
             raise self.fault(f"the attribute {name!r} is {found}, and there are {axes} axes")

@@ -5,6 +5,7 @@ Shapes are static, batch and channel first. Types come later, in `precision`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 

@@ -45,11 +45,11 @@ def build_network(symbol: Symbol, arrays: Mapping[str, Shape | None], *, size: i
     EngineError
         If a node or an array is not understood, missing, too many, or of the wrong shape.
     """
-    output = _output(symbol)
-    nodes, live = symbol.nodes, _live(symbol.nodes, output)
+    softmax, head = _softmax(symbol), symbol.heads[-1].node
+    nodes, live = symbol.nodes, _live(symbol.nodes, head)
     if fusion == "max":
         nodes = _fuse(nodes, live)
-        live = _live(nodes, output)
+        live = _live(nodes, head)
     variables = [index for index in live if nodes[index].is_variable]
     source = _input(symbol, nodes, variables, arrays)
     graph = Graph(reserved={OUTPUT})
@@ -57,21 +57,19 @@ def build_network(symbol: Symbol, arrays: Mapping[str, Shape | None], *, size: i
     for index in variables:
         if index != source:
             values[Edge(index, 0)] = _weight(graph, nodes[index], arrays)
-    _convert(graph, nodes, live, values)
-    _check_output(graph, nodes[output])
+    _convert(graph, nodes, live, values, softmax)
+    _check_output(graph, nodes[softmax])
     return Network(graph, tuple(_notes(symbol, nodes, live, arrays)))
 
 
-def _output(symbol: Symbol) -> int:
+def _softmax(symbol: Symbol) -> int:
     """The softmax behind the last head."""
     edge = symbol.heads[-1]
-    while symbol.nodes[edge.node].operator in IDENTITIES and symbol.nodes[edge.node].inputs:
+    while symbol.nodes[edge.node].operator in IDENTITIES and symbol.nodes[edge.node].inputs and not edge.output:
         edge = symbol.nodes[edge.node].inputs[0]
     node = symbol.nodes[edge.node]
     if node.operator not in SOFTMAXES or edge.output:
-        raise node.fault(
-            "the network's last output comes from here; expected a softmax: save the network for inference"
-        )
+        raise node.fault("the last output comes from here; expected a softmax: save the network for inference")
     return edge.node
 
 
@@ -80,10 +78,10 @@ def _inputs(node: Node) -> tuple[Edge, ...]:
     return node.inputs[: LABELS.get(node.operator)]
 
 
-def _live(nodes: Sequence[Node], output: int) -> list[int]:
-    """The nodes that the output depends on, in topological order."""
-    needed = {output}
-    for index in range(output, -1, -1):
+def _live(nodes: Sequence[Node], head: int) -> list[int]:
+    """The nodes that the head depends on, in topological order."""
+    needed = {head}
+    for index in range(head, -1, -1):
         if index in needed:
             needed.update(edge.node for edge in _inputs(nodes[index]))
     return sorted(needed)
@@ -144,13 +142,15 @@ def _weight(graph: Graph, node: Node, arrays: Mapping[str, Shape | None]) -> Ten
     return graph.weight(node.name, shape)
 
 
-def _convert(graph: Graph, nodes: Sequence[Node], live: Sequence[int], values: dict[Edge, Tensor]) -> None:
+def _convert(
+    graph: Graph, nodes: Sequence[Node], live: Sequence[int], values: dict[Edge, Tensor], softmax: int
+) -> None:
     names = unique_names(nodes, [index for index in live if nodes[index].operator not in IDENTITIES])
     for index in live:
         node = nodes[index]
         if node.is_variable:
             continue
-        if index == live[-1]:
+        if index == softmax:
             names[index] = OUTPUT
             graph.reserved.clear()
         for edge in _inputs(node):
@@ -167,7 +167,8 @@ def _check_output(graph: Graph, node: Node) -> None:
     axis = graph.operations[-1].attributes.get("axis")
     if found != expected or axis != 1:
         raise node.fault(
-            f"the network's output is a softmax of the shape {found} along axis {axis}; expected {expected} along axis 1"
+            f"the output is a softmax of the shape {found} along axis {axis}; expected {expected} along axis 1: "
+            "choose a network that segments four modalities into four classes"
         )
 
 

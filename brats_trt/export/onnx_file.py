@@ -64,9 +64,7 @@ def _check(model: onnx.ModelProto) -> None:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as fault:
         reason = " ".join(str(fault).split())[:300]
-        raise EngineError(
-            f"the network does not come out as valid ONNX ({reason}): choose another checkpoint"
-        ) from None
+        raise EngineError(f"the network is not valid as ONNX ({reason}): choose another checkpoint") from None
 
 
 def _node(operation: Operation) -> onnx.NodeProto:

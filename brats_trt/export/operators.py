@@ -57,16 +57,13 @@ def _concat(call: Call) -> tuple[Tensor, ...]:
     if not call.inputs:
         raise call.fault("it has no inputs")
     call.attributes.drop("num_args")
-    axis = call.axis("dim", 1, len(call.data.shape))
-    length = 0
-    for index, tensor in enumerate(call.inputs):
-        length += tensor.shape[axis] if len(tensor.shape) > axis else 0
-        call.expect_shape(
-            index, (*call.data.shape[:axis], *tensor.shape[axis : axis + 1], *call.data.shape[axis + 1 :])
-        )
-    return (
-        call.emit("Concat", (*call.data.shape[:axis], length, *call.data.shape[axis + 1 :]), *call.inputs, axis=axis),
-    )
+    shape = call.data.shape
+    axis = call.axis("dim", 1, len(shape))
+    lengths = [tensor.shape[axis : axis + 1] for tensor in call.inputs]
+    for index, length in enumerate(lengths):
+        call.expect_shape(index, (*shape[:axis], *length, *shape[axis + 1 :]))
+    total = sum(length[0] for length in lengths)
+    return (call.emit("Concat", (*shape[:axis], total, *shape[axis + 1 :]), *call.inputs, axis=axis),)
 
 
 def _slice_channel(call: Call) -> tuple[Tensor, ...]:

@@ -66,9 +66,8 @@ def to_float16(values: NDArray[np.float32], name: str) -> tuple[NDArray[np.float
     with np.errstate(over="ignore", under="ignore"):
         half = values.astype(np.float16)
     if not np.isfinite(half).all():
-        raise EngineError(
-            f"the array {name!r} holds {float(np.abs(values).max()):g}, past float16's 65504: convert with precision fp32"
-        )
+        largest = float(np.abs(values).max())
+        raise EngineError(f"the array {name!r} holds {largest:g}, past float16's 65504: convert with precision fp32")
     nonzero = int(np.count_nonzero(values))
     vanished = nonzero - int(np.count_nonzero(half))
     if vanished > _MOST_VANISHED * nonzero:

@@ -6,6 +6,8 @@ that a wrong array is reported under its own name. Source: the parameter structs
 
 from __future__ import annotations
 
+from typing import Any
+
 from .call import Call
 from .graph import Shape, Tensor
 
@@ -60,7 +62,7 @@ def deconvolution(call: Call) -> tuple[Tensor, ...]:
         (n - 1) * s + d * (k - 1) + 1 - 2 * p + a
         for n, s, d, k, p, a in zip(call.spatial, stride, dilate, kernel, pad, adj, strict=True)
     )
-    options = {"output_padding": adj} if any(adj) else {}
+    options: dict[str, Any] = {"output_padding": adj} if any(adj) else {}
     return (
         call.emit(
             "ConvTranspose",
@@ -103,7 +105,7 @@ def pooling(call: Call) -> tuple[Tensor, ...]:
     if convention == "full" and any(free % s for free, s in zip(room, stride, strict=True)):
         raise call.fault("pooling_convention 'full' with windows past the edge is not understood; expected 'valid'")
     shape = tuple(free // s + 1 for free, s in zip(room, stride, strict=True))
-    options = {"count_include_pad": int(counts_pad)} if kind == "avg" else {}
+    options: dict[str, Any] = {"count_include_pad": int(counts_pad)} if kind == "avg" else {}
     return (
         call.emit(operator, (*data.shape[:2], *shape), kernel_shape=kernel, strides=stride, pads=pad + pad, **options),
     )

@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from tempfile import gettempdir
+
+import heads
+import nibabel
+import numpy as np
+import pytest
+from cases import OBLIQUE, save
+from models import tiny_model
+
+from brats_trt import CaseError, cli
+from brats_trt.nifti_writer import write_whole
+
+NOTICE = "Research use only, not a medical device."
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Runs a command line in this process: exit code, stdout, stderr."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["brats-trt", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        captured = capsys.readouterr()
+        return end.value.code or 0, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def engine(tmp_path):
+    return tiny_model(tmp_path / "tiny.onnx")
+
+
+def head_case(folder, seed=0):
+    folder.mkdir(parents=True)
+    for name, volume in heads.volumes(seed=seed).items():
+        save(folder / f"{folder.name}_{name}.nii.gz", volume)
+    return folder
+
+
+def assert_refused(outcome, message):
+    code, out, err = outcome
+    assert code == 2
+    assert message in err
+    assert "Traceback" not in err + out
+
+
+def test_segment_writes_a_label_map_a_case_and_prints_volumes_and_times(run, tmp_path, engine):
+    cases = [head_case(tmp_path / name, seed) for seed, name in enumerate(("P1", "P2"))]
+    code, out, err = run("segment", *cases, "-o", tmp_path / "out", "--engine", engine)
+    assert code == 0, err
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["P1.nii.gz", "P2.nii.gz"]
+    assert np.asarray(nibabel.load(tmp_path / "out" / "P1.nii.gz").dataobj).any()
+    for word in ("P1", "P2", "whole tumour", "oedema", "infer", "total", NOTICE):
+        assert word in out
+    assert "[2/2]" in err, "plain lines where there is no terminal"
+    assert "\r" not in err
+    assert "\x1b" not in out + err
+
+
+def test_segment_json_gives_the_same_to_programs(run, tmp_path, engine):
+    case = head_case(tmp_path / "P1")
+    code, out, _ = run("segment", case, "-o", tmp_path / "out", "--engine", engine, "--json", "--probabilities")
+    document = json.loads(out)
+    assert code == 0
+    assert document["notice"] == NOTICE
+    (entry,) = document["cases"]
+    labels = nibabel.load(entry["labels"])
+    voxel_ml = abs(np.linalg.det(OBLIQUE[:3, :3])) / 1000
+    whole = (np.asarray(labels.dataobj) > 0).sum() * voxel_ml
+    assert entry["volumes_ml"]["whole_tumour"] == pytest.approx(whole, rel=1e-5)
+    assert set(entry["timings_ms"]) == {"load", "prepare", "infer", "restore", "regions", "total"}
+    assert nibabel.load(entry["probabilities"]).shape == (16, 16, 16, 4)
+    assert document["failed"] == []
+
+
+@pytest.mark.parametrize(
+    ("options", "tta", "region"),
+    [
+        ((), False, 0.1),
+        (("--profile", "authors"), True, 0.1),
+        (("--profile", "omz"), False, 0.0),
+        (("--profile", "authors", "--no-tta", "--min-region", "0.5"), False, 0.5),
+        (("--tta",), True, 0.1),
+    ],
+)
+def test_profiles_set_what_the_options_do_not(run, tmp_path, engine, monkeypatch, options, tta, region):
+    seen = {}
+
+    class SeenError(CaseError):
+        pass
+
+    def spy(_, **given):
+        seen.update(given)
+        raise SeenError("seen")
+
+    monkeypatch.setattr("brats_trt.cli.segment.Segmenter", spy)
+    run("segment", tmp_path, "-o", tmp_path / "out", "--engine", engine, *options)
+    assert (seen["tta"], seen["min_region"]) == (tta, region)
+
+
+def test_a_failed_case_leaves_nothing_and_the_others_go_on(run, tmp_path, engine):
+    cases = [head_case(tmp_path / name) for name in ("P1", "P2", "P3")]
+    (cases[1] / "P2_t2.nii.gz").write_bytes((cases[1] / "P2_t2.nii.gz").read_bytes()[:-400])
+    outcome = run("segment", *cases, "-o", tmp_path / "out", "--engine", engine, "--json")
+    assert_refused(outcome, "P2_t2.nii.gz: truncated")
+    document = json.loads(outcome[1])
+    assert [entry["case"] for entry in document["cases"]] == ["P1", "P3"]
+    assert [entry["case"] for entry in document["failed"]] == ["P2"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["P1.nii.gz", "P3.nii.gz"]
+
+
+def test_an_output_that_exists_is_kept_unless_overwrite(run, tmp_path, engine):
+    case = head_case(tmp_path / "P1")
+    arguments = ("segment", case, "-o", tmp_path / "out", "--engine", engine)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "P1.nii.gz").write_bytes(b"precious")
+    assert_refused(run(*arguments), "exists already and is kept; pass --overwrite")
+    assert (tmp_path / "out" / "P1.nii.gz").read_bytes() == b"precious"
+    assert run(*arguments, "--overwrite")[0] == 0
+
+
+def test_two_cases_of_one_name_are_refused_before_any_work(run, tmp_path, engine):
+    cases = [head_case(tmp_path / parent / "P1") for parent in ("a", "b")]
+    outcome = run("segment", *cases, "-o", tmp_path / "out", "--engine", engine)
+    assert_refused(outcome, "would both be written as P1.nii.gz")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_folder_that_is_a_file_is_refused(run, tmp_path, engine):
+    (tmp_path / "out").write_text("")
+    assert_refused(
+        run("segment", head_case(tmp_path / "P1"), "-o", tmp_path / "out", "--engine", engine),
+        "the output folder cannot be made",
+    )
+
+
+def test_an_output_folder_without_permission_is_refused_before_any_work(run, tmp_path, engine, monkeypatch):
+    monkeypatch.setattr("os.access", lambda *_: False)  # root, as in containers, could write everywhere
+    outcome = run("segment", head_case(tmp_path / "P1"), "-o", tmp_path / "out", "--engine", engine)
+    assert_refused(outcome, "the output folder cannot be written")
+    assert "[1/1]" not in outcome[2]
+
+
+@pytest.mark.parametrize("point", ["os.fdopen", "os.replace"])
+def test_a_write_that_fails_leaves_nothing_behind(tmp_path, monkeypatch, point):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(f"brats_trt.nifti_writer.{point}", full)
+    with pytest.raises(CaseError, match="No space left on device"):
+        write_whole(tmp_path / "seg.nii.gz", b"content")
+    assert not list(tmp_path.iterdir())
+
+
+def test_saved_files_follow_the_umask(tmp_path):
+    previous = os.umask(0o027)
+    try:
+        write_whole(tmp_path / "seg.nii.gz", b"content")
+    finally:
+        os.umask(previous)
+    assert stat.S_IMODE((tmp_path / "seg.nii.gz").stat().st_mode) == 0o640
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("segment", "nowhere", "-o", "out", "--engine", "missing.onnx"), "missing.onnx: the model cannot be read"),
+        (("segment", "nowhere", "-o", "out", "--engine", "x.plan"), "expected an .onnx file"),
+        (("segment", "nowhere", "-o", "out", "--labels", "atlas"), "atlas"),
+        (("segment", "nowhere"), "--output"),
+        (("segment", "nowhere", "-o", "out", "--device", "cuda"), "use device='cpu'"),
+        (("convert", "a.json", "b.params", "-o", "c.onnx"), "a.json"),
+        (("dance",), "dance"),
+        (("doctor", "--engine", "missing.onnx"), ""),
+    ],
+)
+def test_a_bad_call_is_told_so_with_exit_code_2(run, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    assert_refused(run(*arguments), message)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_engine_error_is_one_line(run, tmp_path):
+    (tmp_path / "m.onnx").write_bytes(b"not a model")
+    _, _, err = run("segment", tmp_path, "-o", tmp_path / "out", "--engine", tmp_path / "m.onnx")
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_a_fault_of_our_own_is_exit_code_1():
+    code = "import sys; from brats_trt import cli; sys.argv = ['brats-trt', 'doctor']; "
+    code += "import brats_trt.cli.doctor as d; d._gpu = lambda: 1 / 0; cli.main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=gettempdir())
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stderr
+
+
+def test_doctor_names_the_model_and_the_precision(run, engine):
+    code, out, _ = run("doctor", "--engine", engine)
+    assert code == 0
+    for word in ("brats_trt", "openvino", "runs on the cpu in fp32", "gpu", NOTICE):
+        assert word in out
+
+
+@pytest.mark.parametrize("command", [(), ("demo",), ("segment",), ("convert",), ("doctor",)])
+def test_every_help_says_research_use_only(run, command):
+    code, out, _ = run(*command, "--help")
+    assert code == 0
+    assert NOTICE in " ".join(out.split())
+
+
+def test_version_is_printed(run):
+    code, out, _ = run("--version")
+    assert (code, out.split()[0]) == (0, "brats_trt")
