@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from itertools import product
 
 import nibabel as nib
@@ -190,6 +191,25 @@ def test_writing_again_replaces_the_files(tmp_path, phantoms):
     read = np.asanyarray(nib.load(folder / "Phantom_0_seg.nii.gz").dataobj)
     assert np.array_equal(read, phantoms[1].labels)
     assert len(list(folder.iterdir())) == 5
+
+
+def test_the_atlas_is_small_read_only_and_carries_its_notice():
+    atlas = load_atlas()
+    assert {m.shape for m in (atlas.t1, atlas.grey, atlas.white, atlas.brain)} == {atlas.t1.shape}
+    assert not atlas.t1.flags.writeable
+    data = files("brats_trt.demo") / "data"
+    assert len((data / "icbm152_2mm.npz").read_bytes()) < 1_000_000
+    notice = " ".join((data / "NOTICE.md").read_text(encoding="utf-8").replace("\n>", "\n").split())
+    assert "Louis Collins, McConnell Brain Imaging Centre" in notice
+    assert "Permission to use, copy, modify, and distribute" in notice
+
+
+def test_white_matter_lies_where_the_atlas_says_it_does():
+    atlas = load_atlas()
+    corpus_callosum, caudate_nucleus = [0, -2, 25], [14, 4, 18]
+    for place, white in ((corpus_callosum, True), (caudate_nucleus, False)):
+        voxel = tuple(np.rint((np.array(place) - atlas.affine[:3, 3]) / 2).astype(int))
+        assert (atlas.white[voxel] > 128) == white
 
 
 def test_interpolation_is_exact_on_the_samples_and_on_straight_lines():

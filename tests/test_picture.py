@@ -133,7 +133,7 @@ def test_the_window_holds_the_brain_and_its_margin():
     brain = np.zeros((40, 40, 40), dtype=bool)
     brain[15:20, 3:30, 38] = True
     window = brain_window(brain, (1.0, 3.0, 6.0))
-    assert window == (slice(5, 30), slice(0, 34), slice(36, 40))
+    assert window == (slice(12, 23), slice(2, 31), slice(37, 40))
     assert brain_window(np.zeros((4, 5, 6), dtype=bool), (1.0, 1.0, 1.0)) == (slice(0, 4), slice(0, 5), slice(0, 6))
 
 
@@ -177,8 +177,8 @@ def test_the_overview_shows_the_classes_where_the_tumour_is():
     assert coloured.any()
     # Only the column of the segmentation, the third, carries colour; the tumour lies to the head's right: its left.
     columns = np.flatnonzero(coloured.any(axis=0))
-    assert 40 + 2 * 352 <= columns[0] < columns[-1] < 40 + 3 * 352
-    assert np.flatnonzero(coloured[:300].any(axis=0)).mean() < 40 + 2 * 352 + 170
+    assert 40 + 2 * 360 <= columns[0] < columns[-1] < 40 + 3 * 360
+    assert np.flatnonzero(coloured[:300].any(axis=0)).mean() < 40 + 2 * 360 + 176
 
 
 @pytest.mark.parametrize("scheme", ["brats", "brats2023", "msd"])
@@ -192,7 +192,7 @@ def test_every_scheme_gives_the_same_picture(scheme):
 
 def test_a_reference_gets_a_column_of_its_own():
     values, labels = head()
-    assert overview(values, labels, RAS, reference=labels).width == overview(values, labels, RAS).width + 352
+    assert overview(values, labels, RAS, reference=labels).width == overview(values, labels, RAS).width + 360
 
 
 def test_a_case_without_a_tumour_says_so():

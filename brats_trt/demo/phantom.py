@@ -56,7 +56,8 @@ def make_phantom(seed: int = 0, shape: tuple[int, int, int] = (240, 240, 155)) -
     Parameters
     ----------
     seed
-        Decides the head's proportions, the tumour and the noise; equal seeds give equal arrays.
+        Decides the head's proportions, the tumour and the noise. Equal seeds give equal arrays on one machine; another
+        machine's matrix products may round a voxel the other way.
     shape
         Voxels along each axis, at least 24, over the same 240x240x155 mm.
 

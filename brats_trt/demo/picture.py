@@ -26,7 +26,8 @@ from .tiles import draw_classes, draw_grey, draw_letters, draw_scale, font, grey
 RESEARCH_USE = "Research use only, not a medical device."
 TITLES = {"t1": "T1", "t1ce": "T1ce", "t2": "T2", "flair": "FLAIR"}  # in the order of the columns
 UNDERLAYS = ("t1ce", "flair", "t2", "t1")
-CELL, GAP, MARGIN = 340, 12, 40
+CELL, GAP, MARGIN = 352, 8, 40
+LETTER_SPACE = 20  # on each side of a tile, so that letters meet no tissue
 TITLE_SIZE, TEXT_SIZE, SMALL_SIZE = 34, 21, 18
 HEADER, COLUMN_HEADER, ROW_HEADER, LEGEND, FOOTER = 106, 38, 34, 70, 64
 OBLIQUE_FROM_DEGREES = 1.0
@@ -61,8 +62,8 @@ class _Scene:
 
     @property
     def pixels_per_mm(self) -> float:
-        """The one scale of all tiles: the widest fills its cell."""
-        return CELL / max(self.size_mm(plane)[0] for plane in PLANES)
+        """The one scale of all tiles: the widest fills its cell, but for the letters."""
+        return (CELL - 2 * LETTER_SPACE) / max(self.size_mm(plane)[0] for plane in PLANES)
 
     def size(self, plane: Plane) -> tuple[int, int]:
         """Width and height of a plane's tiles in pixels."""
@@ -106,7 +107,7 @@ def draw_overview(
         If there is no known modality, shapes differ or the affine is not invertible.
     """
     scene = _arrange(volumes, labels, affine, reference=reference, scheme=scheme)
-    rows = [scene.size(plane)[1] for plane in PLANES]
+    rows = [scene.size(plane)[1] + 2 * LETTER_SPACE for plane in PLANES]
     width = 2 * MARGIN + len(scene.columns) * (CELL + GAP) - GAP
     height = HEADER + COLUMN_HEADER + sum(rows) + len(rows) * ROW_HEADER + LEGEND + FOOTER
     picture = Image.new("RGB", (width, height), BACKGROUND)
@@ -185,13 +186,13 @@ def _draw_row(picture: Image.Image, scene: _Scene, plane: Plane, top: int) -> in
     draw.line([(begin, top + ROW_HEADER / 2), (picture.width - MARGIN, top + ROW_HEADER / 2)], fill=LINE, width=1)
     size = scene.size(plane)
     for position, column in enumerate(scene.columns):
-        cell = Image.new("RGB", (CELL, size[1]), TILE)
-        cell.paste(_draw_tile(scene, plane, column, size), ((CELL - size[0]) // 2, 0))
+        cell = Image.new("RGB", (CELL, size[1] + 2 * LETTER_SPACE), TILE)
+        cell.paste(_draw_tile(scene, plane, column, size), ((CELL - size[0]) // 2, LETTER_SPACE))
         draw_letters(cell, scene.grid.letters(plane))
         if position == 0:
             draw_scale(cell, scene.pixels_per_mm)
         picture.paste(cell, (_cell_left(position), top + ROW_HEADER))
-    return top + ROW_HEADER + size[1]
+    return top + ROW_HEADER + size[1] + 2 * LETTER_SPACE
 
 
 def _draw_tile(scene: _Scene, plane: Plane, column: _Column, size: tuple[int, int]) -> Image.Image:

@@ -24,7 +24,7 @@ orientations: Any = nibabel.orientations
 DISPLAY_CODES = ("L", "P", "I")
 OPPOSITE = {"L": "R", "R": "L", "P": "A", "A": "P", "I": "S", "S": "I"}
 STORED_AXES = "xyz"
-MARGIN_MM = 10.0
+MARGIN_MM = 3.0
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def display_grid(shape: tuple[int, ...], affine: NDArray[np.floating]) -> Displa
 
 
 def brain_window(brain: NDArray[np.bool_], sizes: tuple[float, float, float]) -> tuple[slice, slice, slice]:
-    """The box around ``brain`` (display order) with a margin of 10 mm; everything where there is no brain."""
+    """The box around ``brain`` (display order) with a margin of 3 mm; everything where there is no brain."""
     window = []
     for axis, size in enumerate(sizes):
         inside = np.flatnonzero(brain.any(axis=tuple(a for a in range(3) if a != axis)))

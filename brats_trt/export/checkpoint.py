@@ -70,21 +70,28 @@ class Checkpoint:
 
         Raises
         ------
+        CaseError
+            If the file is gone.
         EngineError
             If the array was saved without values, if a value is not finite, or if the file has changed.
         """
         stored = self.arrays[name]
         if stored.shape is None:
-            raise EngineError(f"{self.path}: the array {name!r} was saved without values: save the checkpoint again")
-        with self.path.open("rb") as file:
-            file.seek(stored.offset)
-            content = file.read(stored.bytes)
+            raise EngineError(f"the array {name!r} was saved without values: save the checkpoint again")
+        try:
+            with self.path.open("rb") as file:
+                file.seek(stored.offset)
+                content = file.read(stored.bytes)
+        except OSError as fault:
+            raise CaseError(
+                f"{self.path}: the weights cannot be read again ({fault.strerror}): keep the file"
+            ) from None
         if len(content) != stored.bytes:
-            raise EngineError(f"{self.path}: the file shrank while it was read: convert it again")
+            raise EngineError(f"{self.path} became shorter while it was read: convert it again")
         values = _as_float32(content, stored.dtype).reshape(stored.shape)
         if not np.isfinite(values).all():
             raise EngineError(
-                f"{self.path}: the array {name!r} holds values that are not finite in float32; expected the weights of "
+                f"the array {name!r} holds values that are not finite in float32; expected the weights of "
                 "a trained network: choose another checkpoint"
             )
         return values
@@ -101,6 +108,8 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         If it is not a `.params` file, is damaged, or holds sparse arrays.
     """
     source = Path(path)
+    if not os.path.isfile(source):
+        raise CaseError(f"{source}: there is no such file; name the .params file of an MXNet checkpoint")
     try:
         with source.open("rb") as file:
             digest = hashlib.sha256()

@@ -68,12 +68,9 @@ class Graph:
         while unique in self.shapes or unique in self.reserved:
             number += 1
             unique = f"{name}_{number}"
-        size = 1
-        for axis in shape:
-            size *= axis
-        if len(shape) > _MOST_AXES or min(shape, default=1) < 1 or size > _LARGEST_TENSOR:
+        if len(shape) > _MOST_AXES or min(shape, default=1) < 1 or math.prod(shape) > _LARGEST_TENSOR:
             raise EngineError(
-                f"{name!r} would have the shape {tuple(shape)}: the network does not fit the input's size"
+                f"{name!r} would have the shape {tuple(shape)}: the network does not fit an input of the size asked for"
             )
         self.shapes[unique] = tuple(shape)
         return Tensor(unique, tuple(shape))

@@ -75,6 +75,8 @@ def read_symbol(path: str | os.PathLike[str]) -> Symbol:
         If it is not a symbol JSON of MXNet 1.x.
     """
     source = Path(path)
+    if not os.path.isfile(source):
+        raise CaseError(f"{source}: there is no such file; name the -symbol.json file of an MXNet checkpoint")
     try:
         with source.open("rb") as file:
             content = file.read(_LARGEST_FILE + 1)

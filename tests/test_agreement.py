@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from models import tiny_model
+
+from brats_trt import EngineError, Segmenter, demo_model
+from brats_trt.backends import openvino
+from brats_trt.backends.agreement import LEAST_DICE, agrees
+from brats_trt.backends.model import read_model
+
+GOOD = {"necrotic": 0.9999, "oedema": 0.9998, "enhancing": LEAST_DICE}
+
+
+@pytest.fixture
+def model(tmp_path):
+    return read_model(tiny_model(tmp_path / "m.onnx"))
+
+
+def record(model, *, sha256=None, precision="bf16", dice=GOOD):
+    content = {"sha256": sha256 or model.sha256, "agreement": {precision: {"dice": dice}}}
+    model.path.with_suffix(".json").write_text(json.dumps(content))
+
+
+def with_processor(monkeypatch, *capabilities):
+    monkeypatch.setattr(openvino, "cpu_precisions", lambda: capabilities)
+
+
+def test_16_bits_are_chosen_where_the_processor_has_them_and_the_labels_agree(model, monkeypatch):
+    record(model)
+    with_processor(monkeypatch, "fp32", "bf16")
+    assert openvino.choose_precision(model, "auto") == "bf16"
+    with_processor(monkeypatch, "fp32")
+    assert openvino.choose_precision(model, "auto") == "fp32"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"dice": {**GOOD, "oedema": LEAST_DICE - 1e-4}},
+        {"dice": {}},
+        {"dice": {"oedema": "high"}},
+        {"sha256": "0" * 64},
+        {"precision": "fp16"},
+    ],
+)
+def test_auto_is_fp32_without_a_record_that_fits(model, monkeypatch, change):
+    with_processor(monkeypatch, "fp32", "bf16")
+    assert openvino.choose_precision(model, "auto") == "fp32"
+    record(model, **change)
+    assert openvino.choose_precision(model, "auto") == "fp32"
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"sha256": 1}', "\x00"])
+def test_an_unreadable_record_counts_as_none(model, content):
+    model.path.with_suffix(".json").write_text(content)
+    assert not agrees(model, "bf16")
+
+
+def test_a_precision_that_the_processor_lacks_is_refused(model, monkeypatch):
+    with_processor(monkeypatch, "fp32")
+    with pytest.raises(EngineError, match=r"'bf16' was asked for, but this processor computes in \['fp32'\] only"):
+        openvino.choose_precision(model, "bf16")
+    with pytest.raises(EngineError, match="'int4' is not known"):
+        openvino.choose_precision(model, "int4")
+
+
+def test_the_demo_models_record_is_of_the_demo_model():
+    model = read_model(demo_model())
+    assert json.loads(model.path.with_suffix(".json").read_text())["sha256"] == model.sha256
+    assert agrees(model, "bf16")
+
+
+def test_a_segmenter_says_what_it_computes_in(model):
+    assert Segmenter(model.path, precision="fp32").precision == "fp32"
