@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import CaseError
-from .segmentation import NOTICE, Segmentation
+from .files import write_whole
+from .notice import NOTICE
+from .segmentation import Segmentation
 
 _COMMENT = 6  # NIfTI's extension code for plain text
 _LABEL_INTENT = 1002
@@ -53,38 +54,6 @@ def write_nifti(image: Any, path: str | os.PathLike[str], *, overwrite: bool) ->
 
         content = igzip.compress(content, compresslevel=_COMPRESSION, mtime=0)
     write_whole(target, content)
-
-
-def write_whole(target: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all.
-
-    Raises
-    ------
-    CaseError
-        If the folder or the file cannot be written.
-    """
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    except OSError as fault:
-        raise CaseError(f"{target.parent}: the folder cannot be written ({fault.strerror}): choose another") from None
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, target)
-    except OSError as fault:
-        os.unlink(temporary)
-        raise CaseError(f"{target}: cannot be written ({fault.strerror}): choose another output") from None
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _umask() -> int:
-    """The process's file creation mask, which mkstemp does not follow."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 def _image(data: NDArray[Any], affine: NDArray[np.float64], header: Any) -> Any:

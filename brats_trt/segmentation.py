@@ -17,8 +17,6 @@ from .spec import LabelScheme
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Header
 
-NOTICE = "Research use only, not a medical device."
-
 
 @dataclass(frozen=True)
 class Segmentation:

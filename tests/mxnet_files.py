@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import struct
+from pathlib import Path
 
 import numpy as np
+
+REFERENCE = Path(__file__).parent / "data" / "reference"
 
 DTYPES = ("f4", "f8", "f2", "u1", "i4", "i1", "i8", "?", "i2", "u2", "u4", "u8", "bfloat16")
 MAGIC = {"V1": 0xF993FAC8, "V2": 0xF993FAC9, "V3": 0xF993FACA}
@@ -13,7 +16,7 @@ MAGIC = {"V1": 0xF993FAC8, "V2": 0xF993FAC9, "V3": 0xF993FACA}
 
 def array_bytes(array, version="V2", dtype=None):
     """One array as MXNet saves it; `dtype` names a type that NumPy lacks, for an array of its bits."""
-    code = DTYPES.index(dtype or array.dtype.str.lstrip("<|="))
+    code = DTYPES.index(dtype or {"b1": "?"}.get(array.dtype.str[1:], array.dtype.str[1:]))
     axes = struct.pack(f"<{'I' if version == 'legacy' else 'i'}", array.ndim)
     axes += struct.pack(f"<{array.ndim}{'I' if version == 'legacy' else 'q'}", *array.shape)
     head = b"" if version == "legacy" else struct.pack("<I", MAGIC[version])

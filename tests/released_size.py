@@ -15,9 +15,9 @@ import re
 from pathlib import Path
 
 import numpy as np
-from mxnet_files import array_bytes, params_bytes
+from mxnet_files import REFERENCE, array_bytes, params_bytes
 
-SYMBOL = Path(__file__).parent / "data" / "reference" / "random-f1-symbol.json"
+SYMBOL = REFERENCE / "random-f1-symbol.json"
 RELEASED_FACTOR = 8
 MODALITIES = 4
 

@@ -15,7 +15,7 @@ from cases import OBLIQUE, save
 from models import tiny_model
 
 from brats_trt import CaseError, cli
-from brats_trt.nifti_writer import write_whole
+from brats_trt.files import write_whole
 
 NOTICE = "Research use only, not a medical device."
 
@@ -155,7 +155,7 @@ def test_a_write_that_fails_leaves_nothing_behind(tmp_path, monkeypatch, point):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(f"brats_trt.nifti_writer.{point}", full)
+    monkeypatch.setattr(f"brats_trt.files.{point}", full)
     with pytest.raises(CaseError, match="No space left on device"):
         write_whole(tmp_path / "seg.nii.gz", b"content")
     assert not list(tmp_path.iterdir())

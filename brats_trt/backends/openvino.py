@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..errors import EngineError
 from .agreement import agrees
 from .model import Model
+from .openvino_norms import sum_norms_in_blocks
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
@@ -83,8 +84,12 @@ class OpenVinoEngine:
         }
         if threads is not None:
             options["INFERENCE_NUM_THREADS"] = str(threads)
+        core = openvino.Core()
         try:
-            compiled = openvino.Core().compile_model(str(model.path), "CPU", options)
+            network = core.read_model(str(model.path))
+            if self.precision == "fp32":
+                sum_norms_in_blocks(network, importlib.import_module("openvino.opset13"))
+            compiled = core.compile_model(network, "CPU", options)
         except RuntimeError as fault:
             reason = " ".join(str(fault).split())[:300]
             raise EngineError(

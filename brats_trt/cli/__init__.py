@@ -9,7 +9,7 @@ import typer
 
 from .. import __version__
 from ..errors import BratsTrtError
-from ..segmentation import NOTICE
+from ..notice import NOTICE
 from .convert import convert_checkpoint
 from .demo import show_demo
 from .doctor import examine

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ..segmentation import NOTICE
+from ..notice import NOTICE
 
 
 def convert_checkpoint(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..segmentation import NOTICE
+from ..notice import NOTICE
 from .console import dice_table, stderr, stdout, timing_table, volume_table
 
 

@@ -12,7 +12,7 @@ import typer
 
 from .. import __version__, _host
 from ..errors import BratsTrtError
-from ..segmentation import NOTICE
+from ..notice import NOTICE
 from .console import one_line, stdout
 
 _PACKAGES = ("numpy", "nibabel", "isal", "connected-components-3d", "onnx", "openvino", "pillow", "rich", "typer")

@@ -15,7 +15,8 @@ import typer
 from .. import __version__
 from ..case import case_name
 from ..errors import BratsTrtError, CaseError
-from ..segmentation import NOTICE, Segmentation
+from ..notice import NOTICE
+from ..segmentation import Segmentation
 from ..segmenter import CaseWarning, Device, Segmenter
 from ..spec import LabelScheme
 from .console import case_progress, one_line, stdout, timing_table, volume_table

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..nifti_writer import write_nifti
+from ..notice import NOTICE
 from .phantom import Phantom, make_phantom
 
 __all__ = ["SYNTHETIC_NOTICE", "Phantom", "make_phantom", "write_case"]
 
-SYNTHETIC_NOTICE = "Synthetic data. Research use only, not a medical device."
+SYNTHETIC_NOTICE = f"Synthetic data. {NOTICE}"
 DESCRIPTION = b"brats_trt synthetic, research use only"  # NIfTI leaves 79 bytes for it
 
 
@@ -31,17 +32,21 @@ def write_case(phantom: Phantom, folder: str | os.PathLike[str], name: str = "Ph
     -------
     Path
         The case's folder.
+
+    Raises
+    ------
+    CaseError
+        If the folder cannot be written.
     """
     case = Path(folder) / name
     case.mkdir(parents=True, exist_ok=True)
     files: list[tuple[str, NDArray[Any]]] = [*phantom.volumes.items(), ("seg", phantom.labels)]
     for kind, values in files:
-        _write_nifti(values, phantom.affine, case / f"{name}_{kind}.nii.gz")
+        write_nifti(_nifti_image(values, phantom.affine), case / f"{name}_{kind}.nii.gz", overwrite=True)
     return case
 
 
-def _write_nifti(values: NDArray[Any], affine: NDArray[np.float64], path: Path) -> None:
-    """Write one NIfTI-1 file by way of a temporary folder beside it and a rename."""
+def _nifti_image(values: NDArray[Any], affine: NDArray[np.float64]) -> Any:
     import nibabel
 
     nifti: Any = nibabel  # which annotates none of these functions
@@ -50,7 +55,4 @@ def _write_nifti(values: NDArray[Any], affine: NDArray[np.float64], path: Path) 
     image.set_sform(affine, code=1)
     image.header.set_xyzt_units("mm")
     image.header["descrip"] = DESCRIPTION
-    with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as temporary:
-        unfinished = Path(temporary) / path.name
-        nifti.save(image, unfinished)
-        unfinished.replace(path)
+    return image

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from ..errors import CaseError
+from ..files import write_whole
+from ..notice import NOTICE
 from ..spec import LabelScheme, Modality
 from .palette import BACKGROUND, LINE, QUIET_TEXT, TEXT, TILE, WARNING, LabelStyle, label_styles
 from .planes import PLANES, DisplayGrid, Plane, brain_window, choose_slices, display_grid, take_slice
 from .tiles import draw_classes, draw_grey, draw_letters, draw_scale, font, grey_window
 
-RESEARCH_USE = "Research use only, not a medical device."
 TITLES = {"t1": "T1", "t1ce": "T1ce", "t2": "T2", "flair": "FLAIR"}  # in the order of the columns
 UNDERLAYS = ("t1ce", "flair", "t2", "t1")
 CELL, GAP, MARGIN = 352, 8, 40
@@ -80,7 +81,7 @@ def draw_overview(
     caption: str = "",
     reference: NDArray[Any] | None = None,
     scheme: LabelScheme = "brats",
-    footer: str = RESEARCH_USE,
+    footer: str = NOTICE,
 ) -> Image.Image:
     """Draw a case.
 
@@ -124,16 +125,17 @@ def draw_overview(
 
 
 def save_picture(picture: Image.Image, path: str | os.PathLike[str]) -> Path:
-    """Write a PNG by way of a temporary file and a rename."""
+    """Write a PNG by way of a temporary file and a rename.
+
+    Raises
+    ------
+    CaseError
+        If the file cannot be written.
+    """
     target = Path(path)
-    with NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", suffix=".png", delete=False) as stream:
-        temporary = Path(stream.name)
-        try:
-            picture.save(stream, format="PNG", optimize=True)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    temporary.replace(target)
+    stream = BytesIO()
+    picture.save(stream, format="PNG", optimize=True)
+    write_whole(target, stream.getvalue())
     return target
 
 

@@ -11,8 +11,8 @@ from ..metrics import dice
 from ..segmentation import Segmentation
 from ..segmenter import Segmenter
 from ..spec import LABEL_VALUES
-from . import make_phantom, write_case
-from .picture import draw_overview
+from . import SYNTHETIC_NOTICE, make_phantom, write_case
+from .picture import draw_overview, save_picture
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,15 @@ def run_demo(output: Path, *, say: Callable[[str], None], seed: int = 0) -> Demo
     labels, picture = output / f"{case.name}_labels.nii.gz", output / f"{case.name}.png"
     result.save(labels, overwrite=True)
     say("drawing")
-    draw_overview(
-        phantom.volumes, result.labels, result.affine, reference=phantom.labels, title=f"brats_trt demo: {case.name}"
-    ).save(picture)
-    return DemoResult(
-        case, labels, picture, result, dice(result.labels, phantom.labels, label_values=LABEL_VALUES["brats"])
+    scores = dice(result.labels, phantom.labels, label_values=LABEL_VALUES["brats"])
+    image = draw_overview(
+        phantom.volumes,
+        result.labels,
+        result.affine,
+        title=f"brats_trt demo: {case.name}",
+        caption="Dice: " + ", ".join(f"{structure} {score:.3f}" for structure, score in scores.items()),
+        reference=phantom.labels,
+        footer=SYNTHETIC_NOTICE,
     )
+    save_picture(image, picture)
+    return DemoResult(case, labels, picture, result, scores)

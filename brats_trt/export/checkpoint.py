@@ -244,10 +244,13 @@ def _read_names(cursor: _Cursor, count: int) -> list[str]:
     names: dict[str, None] = {}
     for index in range(count):
         what = f"name {index} of {count}"
-        name = cursor.read(cursor.integer("Q", what), what)
-        kind, _, bare = name.decode("utf-8", errors="replace").partition(":")
+        name = cursor.read(cursor.integer("Q", what), what).decode("utf-8", errors="replace")
+        kind, _, bare = name.partition(":")
         if kind not in ("arg", "aux") or not bare:
-            raise cursor.fault(f"an array is named {name[:80]!r}, expected arg:NAME or aux:NAME")
+            raise EngineError(
+                f"{cursor.path}: an array is named {name[:80]!r}; expected arg:NAME or aux:NAME: "
+                "save the checkpoint with MXNet's save_checkpoint"
+            )
         if bare in names:
             raise cursor.fault(f"the array {bare[:80]!r} is there twice")
         names[bare] = None

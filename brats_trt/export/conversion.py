@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import get_args
 
 from ..errors import CaseError, EngineError
-from ..nifti_writer import write_whole
-from ..segmentation import NOTICE
+from ..files import write_whole
+from ..notice import NOTICE
 from ..spec import Spec
 from .checkpoint import read_checkpoint
 from .network import Fusion, build_network

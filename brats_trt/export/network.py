@@ -120,14 +120,14 @@ def _input(symbol: Symbol, nodes: Sequence[Node], variables: Sequence[int], arra
     missing = sorted({nodes[index].name for index in absent if index != named[0]})
     if missing:
         raise EngineError(
-            f"{len(missing)} arrays of the network are not in the checkpoint, {missing[0]!r} for one: "
+            f"arrays of the network are not in the checkpoint: {_some(missing)}: "
             "take the weights that belong to the symbol"
         )
     known = {node.name for node in symbol.nodes if node.is_variable}
     unknown = sorted(set(arrays) - known)
     if unknown:
         raise EngineError(
-            f"{len(unknown)} arrays of the checkpoint are in no node of the network, {unknown[0]!r} for one: "
+            f"arrays of the checkpoint are in no node of the network: {_some(unknown)}: "
             "take the weights that belong to the symbol"
         )
     return named[0]
@@ -180,8 +180,14 @@ def _notes(symbol: Symbol, nodes: Sequence[Node], live: Sequence[int], arrays: M
     used = {nodes[index].name for index in live if nodes[index].is_variable}
     dead = sorted(set(arrays) - used)
     if dead:
-        notes.append(f"{len(dead)} arrays belong to parts that the output does not depend on, left out: {dead[0]} ...")
+        notes.append(f"the output does not depend on some arrays, left out: {_some(dead)}")
     fused = sum(nodes[index].operator == MAX_OF_STACK for index in live)
     if fused:
         notes.append(f"{fused} stacks of modalities and their maxima became elementwise maxima")
     return notes
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
+    rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(repr(name[:80]) for name in names[:3]) + rest

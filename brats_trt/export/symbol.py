@@ -114,6 +114,8 @@ def _node(index: int, entry: Any) -> Node:
     if not isinstance(entry, dict):
         raise EngineError(f"{what} is not an object")
     operator, name = (_text(entry.get(field), f"the {field} of {what}") for field in ("op", "name"))
+    if not operator.replace(".", "_").isidentifier():
+        raise EngineError(f"the op of {what} is {operator!r}, expected an operator's name")
     if entry.get("subgraphs") or entry.get("control_deps"):
         raise EngineError(f"{what} ({name!r}, {operator}) has subgraphs or control dependencies")
     inputs = _edges(entry.get("inputs"), index, f"the list of inputs of {what} ({name!r})")
