@@ -17,7 +17,7 @@ lint: $(VENV)/.installed-lint
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/stubtest --mypy-config-file pyproject.toml brats_trt._host
+	$(VENV)/bin/stubtest --allowlist .stubtest-allow --mypy-config-file pyproject.toml brats_trt._host
 	$(VENV)/bin/clang-format --dry-run --Werror $$(find csrc -name '*.?pp')
 
 # What an installation depends on: a change in any of it installs the package again.
