@@ -20,7 +20,7 @@ from references import checkpoint
 
 from brats_trt import CaseError, EngineError, Spec
 from brats_trt.backends.model import read_model
-from brats_trt.export import conversion, convert
+from brats_trt.export import conversion, convert, onnx_file
 from brats_trt.export.checkpoint import read_checkpoint
 
 RELEASED_PARAMETERS = 38_192_316
@@ -178,6 +178,13 @@ def test_values_that_do_not_fit_are_reported_with_the_array(tmp_path, value):
     files = symbol.write(tmp_path / "x.json", head), write_params(tmp_path / "x.params", arrays)
     with pytest.raises(EngineError, match=f"{files[1]}: the array 'conv_bias' holds"):
         convert(*files, tmp_path / "x.onnx", size=32, precision="fp16")
+    assert not (tmp_path / "x.onnx").exists()
+
+
+def test_a_model_that_onnx_does_not_accept_is_not_written(files, tmp_path, monkeypatch):
+    monkeypatch.setattr(onnx_file, "_IR_VERSION", 999)
+    with pytest.raises(EngineError, match="the network is not valid as ONNX"):
+        convert(*files, tmp_path / "x.onnx", size=32)
     assert not (tmp_path / "x.onnx").exists()
 
 

@@ -172,6 +172,19 @@ def test_a_stack_with_another_reader_stays(small):
         small.convert()
 
 
+def test_a_stack_on_the_last_axis_counted_from_the_end_is_fused_too(small):
+    for name in ("fused", "stack"):
+        small.node(name)["attrs"]["axis"] = "-1"
+    assert [node.op_type for node in small.convert()[1].graph.node].count("Max") == 1
+
+
+@pytest.mark.parametrize(("axis", "shape"), [(1, "1, 32, 32, 32, 4"), (4, "1, 4, 32, 32, 4")])
+def test_a_maximum_over_another_axis_than_the_stacks_is_not_fused(small, axis, shape):
+    small.node("fused")["attrs"]["axis"] = str(axis)
+    with pytest.raises(EngineError, match=rf"softmax of the shape \({shape}\)"):
+        small.convert()
+
+
 @pytest.mark.parametrize("node", ["fused", "stack"])
 def test_an_unknown_attribute_of_the_fusion_is_refused(small, node):
     small.node(node)["attrs"]["ratio"] = "2"

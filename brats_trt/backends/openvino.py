@@ -87,8 +87,7 @@ class OpenVinoEngine:
         core = openvino.Core()
         try:
             network = core.read_model(str(model.path))
-            if self.precision == "fp32":
-                sum_norms_in_blocks(network, importlib.import_module("openvino.opset13"))
+            sum_norms_in_blocks(network, importlib.import_module("openvino.opset13"), self.precision)
             compiled = core.compile_model(network, "CPU", options)
         except RuntimeError as fault:
             reason = " ".join(str(fault).split())[:300]

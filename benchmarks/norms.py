@@ -1,0 +1,131 @@
+"""How exact the network's norms are on the CPU, and what that costs.
+
+python benchmarks/norms.py engines/demo.onnx tests/data/sample_case/Phantom_500
+
+Compares the softmax of one crop with that of ONNX Runtime on the same graph with every InstanceNormalization spelt out
+in float64: OpenVINO's own norms in FP32, the engine of brats_trt in FP32 and BF16, and ONNX Runtime's own norms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+
+import nibabel
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+import oracle
+
+from brats_trt.backends.model import read_model
+from brats_trt.backends.openvino import OpenVinoEngine, cpu_precisions, import_openvino
+from brats_trt.metrics import dice
+from brats_trt.spec import LABEL_VALUES, MODALITIES
+
+Run = Callable[[np.ndarray], np.ndarray]
+
+
+def with_float64_norms(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy in which each InstanceNormalization takes its sums in float64."""
+    exact = onnx.ModelProto()
+    exact.CopyFrom(model)
+    del exact.graph.node[:]
+    for node in model.graph.node:
+        exact.graph.node.extend([node] if node.op_type != "InstanceNormalization" else spell_out(node, exact.graph))
+    return exact
+
+
+def spell_out(node: onnx.NodeProto, graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    source, gamma, beta = node.input
+    name = node.output[0]
+    constants = {"eps": np.float64(node.attribute[0].f), "column": np.array([1, -1, 1, 1, 1])}
+    graph.initializer.extend(numpy_helper.from_array(np.asarray(v), f"{name}/{k}") for k, v in constants.items())
+
+    def make(operator: str, inputs: list[str], output: str, **attributes: object) -> onnx.NodeProto:
+        local = [value if value in (source, gamma, beta) else f"{name}/{value}" for value in inputs]
+        return helper.make_node(operator, local, [output if output == name else f"{name}/{output}"], **attributes)
+
+    return [
+        make("Cast", [source], "wide", to=TensorProto.DOUBLE),
+        make("ReduceMean", ["wide"], "mean", axes=[2, 3, 4]),
+        make("Sub", ["wide", "mean"], "centred"),
+        make("Mul", ["centred", "centred"], "squares"),
+        make("ReduceMean", ["squares"], "variance", axes=[2, 3, 4]),
+        make("Add", ["variance", "eps"], "above_zero"),
+        make("Sqrt", ["above_zero"], "deviation"),
+        make("Div", ["centred", "deviation"], "normal"),
+        make("Cast", ["normal"], "narrow", to=TensorProto.FLOAT),
+        make("Reshape", [gamma, "column"], "gamma"),
+        make("Reshape", [beta, "column"], "beta"),
+        make("Mul", ["narrow", "gamma"], "scaled"),
+        make("Add", ["scaled", "beta"], name),
+    ]
+
+
+def onnx_runtime(content: bytes) -> Run:
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    return lambda crop: session.run(None, {"data_crop": crop})[0]
+
+
+def openvino_alone(path: Path) -> Run:
+    options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    compiled = import_openvino().Core().compile_model(str(path), "CPU", options)
+    return lambda crop: np.array(compiled(crop)[0])
+
+
+def brats_trt(path: Path, precision: str) -> Run:
+    engine = OpenVinoEngine(read_model(path), precision=precision)
+
+    def run(crop: np.ndarray) -> np.ndarray:
+        softmax = np.empty_like(crop)
+        engine.infer(crop, softmax)
+        return softmax
+
+    return run
+
+
+def milliseconds(run: Run, crop: np.ndarray) -> float:
+    start = perf_counter()
+    run(crop)
+    return (perf_counter() - start) * 1e3
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("case", type=Path)
+    parser.add_argument("--runs", type=int, default=7)
+    arguments = parser.parse_args()
+
+    files = [arguments.case / f"{arguments.case.name}_{modality}.nii.gz" for modality in MODALITIES]
+    volumes = [np.asanyarray(nibabel.load(file).dataobj) for file in files]
+    crop, box = oracle.prepare(volumes)
+    model = onnx.load(arguments.model)
+    exact = onnx_runtime(with_float64_norms(model).SerializeToString())(crop)
+    labels = oracle.restore(exact, box, volumes[0].shape)
+
+    runs = {"OpenVINO's norms, fp32": openvino_alone(arguments.model)}
+    runs |= {f"brats_trt, {precision}": brats_trt(arguments.model, precision) for precision in cpu_precisions()}
+    runs["ONNX Runtime's norms"] = onnx_runtime(model.SerializeToString())
+    answers = {name: run(crop) for name, run in runs.items()}
+    times = [{name: milliseconds(run, crop) for name, run in runs.items()} for _ in range(arguments.runs)]
+
+    print(f"{'':<24}{'softmax off by':>16}{'voxels flipped':>16}{'least Dice':>12}{'median ms':>12}")
+    for name, answer in answers.items():
+        found = oracle.restore(answer, box, volumes[0].shape)
+        least = min(dice(found, labels, label_values=LABEL_VALUES["brats"]).values())
+        median = statistics.median(lap[name] for lap in times)
+        off = float(np.abs(answer - exact).max())
+        print(f"{name:<24}{off:>16.1e}{(found != labels).sum():>16}{least:>12.5f}{median:>12.0f}")
+
+
+if __name__ == "__main__":
+    main()
