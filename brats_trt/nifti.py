@@ -70,9 +70,7 @@ def read_nifti(path: str | os.PathLike[str]) -> NiftiImage:
     content = _Inflated(file, stored) if file.name.lower().endswith(".gz") else _Plain(file, stored)
     header = _parse_header(file, content.first(max(_HEADER_BYTES.values())))
     shape, dtype = _check_header(file, header)
-    offset = int(header.get_data_offset())
-    if not 0 <= offset <= _EXTENSIONS_ALLOWANCE:
-        raise CaseError(f"{file}: the header puts the data at byte {offset}, which cannot be: the file is damaged")
+    offset = _data_offset(file, header)
     end = offset + math.prod(shape) * dtype.itemsize
     data = np.frombuffer(content.first(end, whole=True), dtype, math.prod(shape), offset).reshape(shape, order="F")
     data.flags.writeable = False
@@ -159,6 +157,16 @@ def _parse_header(path: Path, start: bytes) -> Nifti1Header:
         except (nibabel.spatialimages.HeaderDataError, ValueError, OverflowError) as fault:
             raise CaseError(f"{path}: the NIfTI header is damaged ({fault}); export the image again") from None
     raise CaseError(f"{path}: not a NIfTI file; expected a single-file NIfTI-1 or NIfTI-2: convert the image")
+
+
+def _data_offset(path: Path, header: Nifti1Header) -> int:
+    offset = float(header["vox_offset"])
+    least = _HEADER_BYTES[header.template_dtype.itemsize]
+    if not least <= offset <= _EXTENSIONS_ALLOWANCE:
+        raise CaseError(
+            f"{path}: the header puts the voxels at byte {offset:g}; expected {least} or later: the file is damaged"
+        )
+    return int(offset)
 
 
 def _check_header(path: Path, header: Nifti1Header) -> tuple[tuple[int, ...], np.dtype[Any]]:

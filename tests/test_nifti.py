@@ -192,3 +192,8 @@ def test_a_slope_that_is_not_finite_is_refused(tmp_path, slope):
 def test_an_affine_that_flattens_space_is_refused(tmp_path):
     refused(with_header(tmp_path / "a.nii", srow_x=[0, 0, 0, 0]), "does not map voxels")
     refused(with_header(tmp_path / "b.nii", srow_y=[np.nan, 1, 1, 1]), "does not map voxels")
+
+
+@pytest.mark.parametrize("offset", [np.nan, np.inf, -np.inf, -1, 0, 348, 1e12])
+def test_voxels_that_cannot_lie_where_the_header_says_are_refused(tmp_path, offset):
+    refused(with_header(tmp_path / "a.nii", vox_offset=offset), "puts the voxels at byte")
