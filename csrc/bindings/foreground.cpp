@@ -31,7 +31,7 @@ void register_foreground(py::module_& module) {
         .def_property_readonly(
             "mean", [](const Foreground& self) { return self.moments.mean; }, "Mean over the foreground.")
         .def_property_readonly(
-            "variance", [](const Foreground& self) { return self.moments.variance(); },
+            "variance", [](const Foreground& self) { return variance_of(self.moments); },
             "Variance over the foreground (ddof 0).")
         .def_readonly("nonfinite", &Foreground::nonfinite, "NaN and infinite voxels, which count as background.");
     module.def("foreground", call, "volume"_a, py::kw_only(), "slope"_a = 1.0, "intercept"_a = 0.0, "threads"_a = 0,

@@ -4,7 +4,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "arithmetic.hpp"
+#include "arithmetic.cuh"
 #include "parallel.hpp"
 #include "rows.hpp"
 

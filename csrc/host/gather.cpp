@@ -167,7 +167,7 @@ public:
     void take(std::int64_t k, double* plane) {
         const std::int64_t n = geometry_.plane_size();
         if (standardise_) {
-            const double variance = standardise_->variance();
+            const double variance = variance_of(*standardise_);
             row_kernels().standardise(plane, n, standardise_->mean, 1.0 / std::sqrt(variance), plane);
         }
         row_kernels().narrow(plane, n, block_.data() + (k - first_) * n);
@@ -240,11 +240,11 @@ void gather(const Volume& volume, const Box& box, const Moments& moments, Normal
     Moments resampled;
     const Moments* standardise = nullptr;
     if (normalisation == Normalisation::authors) {
-        if (!(moments.variance() > 0.0)) throw std::invalid_argument("the foreground is constant");
-        intensity = {true, moments.mean, 1.0 / std::sqrt(moments.variance())};
+        if (!(variance_of(moments) > 0.0)) throw std::invalid_argument("the foreground is constant");
+        intensity = {true, moments.mean, 1.0 / std::sqrt(variance_of(moments))};
     } else {
         resampled = moments_of_resampled(volume, geometry, intensity, threads);
-        if (!(resampled.variance() > 0.0)) throw std::invalid_argument("the foreground is constant");
+        if (!(variance_of(resampled) > 0.0)) throw std::invalid_argument("the foreground is constant");
         standardise = &resampled;
     }
     each_plane(volume, geometry, intensity, threads, [&](std::int64_t first, std::int64_t end) {

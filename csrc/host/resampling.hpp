@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "arithmetic.hpp"
+#include "arithmetic.cuh"
 
 namespace brats {
 

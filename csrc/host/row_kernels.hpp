@@ -6,6 +6,8 @@
 #include <tuple>
 #include <vector>
 
+#include "arithmetic.cuh"
+
 namespace brats {
 
 // The types that a row may hold once it is contiguous and in native byte order.
@@ -14,27 +16,6 @@ using RowTypes = std::tuple<std::int8_t, std::uint8_t, std::int16_t, std::uint16
 
 // Rows longer than this are handed over in pieces: the integer sums of a piece cannot overflow.
 inline constexpr std::int64_t longest_row = 4096;
-
-// Of the foreground: how many voxels, their mean, and the sum of squared deviations from it.
-struct Moments {
-    std::int64_t count = 0;
-    double mean = 0.0;
-    double squares = 0.0;
-
-    [[nodiscard]] double variance() const { return count > 0 ? squares / static_cast<double>(count) : 0.0; }
-};
-
-// Merges in order, by the update of Chan, Golub and LeVeque (1979): stable in one pass.
-constexpr void merge(Moments& into, const Moments& more) {
-    if (more.count == 0) return;
-    const auto old_count = static_cast<double>(into.count);
-    const auto new_count = static_cast<double>(more.count);
-    const double total = old_count + new_count;
-    const double shift = more.mean - into.mean;
-    into.mean += shift * (new_count / total);
-    into.squares += more.squares + shift * shift * (old_count * (new_count / total));
-    into.count += more.count;
-}
 
 // How a stored row becomes intensities for the network.
 struct Intensity {

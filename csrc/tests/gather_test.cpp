@@ -4,7 +4,7 @@
 
 #include <stdexcept>
 
-#include "../host/arithmetic.hpp"
+#include "arithmetic.cuh"
 #include "fixtures.hpp"
 
 using namespace brats;
