@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from .case_folder import MODALITY_NAMES, case_name, find_volumes
 from .errors import CaseError
-from .geometry import GRID_TOLERANCE_MM, Affine, Index3, grid_distance_mm
-from .nifti import NiftiImage, check_affine, check_volume, header_scale, read_nifti
+from .geometry import GRID_TOLERANCE_MM, Affine, Index3, check_affine, grid_distance_mm
+from .nifti import NiftiImage, check_volume, read_nifti
 from .spec import MODALITIES, Modality
 
 if TYPE_CHECKING:
@@ -112,14 +112,14 @@ def load_case(source: ImageSource, modalities: Sequence[Modality] = MODALITIES, 
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
         name = case_name(path)
-        placed = _read_all(find_volumes(path), threads) if path.is_dir() else _split_file(path)
+        placed = _read_all(find_volumes(path), threads) if os.path.isdir(path) else _split_file(path)
     elif isinstance(source, Mapping):
         named = _by_modality(source)
         name = case_name(*[Path(value) for value in named.values() if isinstance(value, (str, os.PathLike))])
         placed = _read_all(named, threads)
     else:
         name = case_name()
-        placed = _split(_place(source, "the 4-D input", axes=4), modalities)
+        placed = _split(_place(source, "the 4-D input", order=modalities), modalities)
     return _assemble(name, {modality: placed[modality] for modality in modalities})
 
 
@@ -158,27 +158,30 @@ def _split_file(path: Path) -> dict[Modality, _Placed]:
 
 
 def _split(whole: _Placed, order: Sequence[Modality]) -> dict[Modality, _Placed]:
-    data, source = whole.volume.data, whole.volume.source
-    if data.ndim != 4 or data.shape[3] != len(order):
-        raise CaseError(f"{source}: shape {data.shape}; expected (X, Y, Z, 4), the modalities {', '.join(order)}")
-    check_volume(source, data.shape[:3], data.dtype)
+    data = whole.volume.data
     return {
         modality: replace(whole, volume=replace(whole.volume, data=data[..., k])) for k, modality in enumerate(order)
     }
 
 
-def _place(value: VolumeSource, source: str, *, axes: int = 3) -> _Placed:
-    """One volume from a path, an image or an array."""
+def _place(value: VolumeSource, source: str, *, order: Sequence[Modality] | None = None) -> _Placed:
+    """One volume from a path, an image or an array; with an order, one a modality along a fourth axis."""
     if isinstance(value, (str, os.PathLike)):
         placed = _from_nifti(read_nifti(value))
     elif hasattr(value, "dataobj"):
-        placed = _from_image(value, source)
+        return _from_image(value, source, order)
     else:
         placed = _Placed(Volume(_as_array(value, source), 1.0, 0.0, source))
-    data = placed.volume.data
-    if axes == 3:
-        check_volume(placed.volume.source, data.shape, data.dtype)
+    _check_axes(placed.volume.source, placed.volume.data.shape, placed.volume.data.dtype, order)
     return placed
+
+
+def _check_axes(
+    source: str, shape: tuple[int, ...], dtype: np.dtype[Any], order: Sequence[Modality] | None = None
+) -> None:
+    if order is not None and (len(shape) != 4 or shape[3] != len(order)):
+        raise CaseError(f"{source}: shape {shape}; expected (X, Y, Z, 4), the modalities {', '.join(order)}")
+    check_volume(source, shape if order is None else shape[:3], dtype)
 
 
 def _from_nifti(image: NiftiImage) -> _Placed:
@@ -186,35 +189,48 @@ def _from_nifti(image: NiftiImage) -> _Placed:
     return _Placed(volume, image.affine, image.header)
 
 
-def _from_image(image: Any, source: str) -> _Placed:
+def _from_image(image: Any, source: str, order: Sequence[Modality] | None) -> _Placed:
     """A nibabel image: unscaled where its file still is at hand, so that slope and intercept apply once, in float64."""
     import nibabel
 
     source = str(image.get_filename() or source)
     header = image.header if isinstance(image.header, nibabel.Nifti1Header) else None
-    slope, intercept = 1.0, 0.0
-    if header is not None and nibabel.is_proxy(image.dataobj):
-        data = np.asanyarray(image.dataobj.get_unscaled())
-        slope, intercept = (float(value) for value in (image.dataobj.slope, image.dataobj.inter))
-        if not (np.isfinite(slope) and np.isfinite(intercept)):
-            slope, intercept = header_scale(source, header)
-    else:
-        data = np.asanyarray(image.dataobj)
-    if data.ndim > 3:
-        trailing = tuple(axis for axis in range(3, data.ndim) if data.shape[axis] == 1)
-        data = data.squeeze(axis=trailing)
+    proxy = header is not None and nibabel.is_proxy(image.dataobj)
+    shape = tuple(image.shape)
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    dtype = np.dtype(getattr(image.dataobj, "dtype", image.get_data_dtype()))
+    _check_axes(source, shape, dtype, order)  # before its file is read
     affine = check_affine(source, np.asarray(image.affine, dtype=np.float64))
-    return _Placed(Volume(data, slope, intercept, source), affine, header)
+    slope, intercept = (float(image.dataobj.slope), float(image.dataobj.inter)) if proxy else (1.0, 0.0)
+    try:
+        data = np.asanyarray(image.dataobj.get_unscaled() if proxy else image.dataobj)
+    except MemoryError:
+        raise
+    except Exception as fault:  # whatever the image's format raises on a damaged or vanished file
+        reason = " ".join(str(fault).split())
+        raise CaseError(f"{source}: the image cannot be read ({reason}): copy the file again") from fault
+    return _Placed(Volume(data.reshape(shape), slope, intercept, source), affine, header)
 
 
 def _as_array(value: Any, source: str) -> NDArray[Any]:
-    if hasattr(value, "__cuda_array_interface__"):
+    if _lies_on_a_gpu(value):
         raise CaseError(f"{source} lies on a GPU, but this segmenter runs on the CPU: copy it to the host first")
     to_array: Callable[..., NDArray[Any]] = np.asarray
     try:
         return to_array(value)
-    except (TypeError, ValueError) as fault:
-        raise CaseError(f"{source} is no array ({fault}); expected a path, a nibabel image or an array") from None
+    except MemoryError:
+        raise
+    except Exception as fault:  # an object's own `__array__` raises what it likes
+        reason = " ".join(str(fault).split())
+        raise CaseError(f"{source} is no array ({reason}); expected a path, a nibabel image or an array") from fault
+
+
+def _lies_on_a_gpu(value: Any) -> bool:
+    try:
+        return hasattr(value, "__cuda_array_interface__")
+    except Exception:  # it has one and will not hand it out: PyTorch, where gradients are recorded
+        return True
 
 
 def _assemble(name: str, placed: Mapping[Modality, _Placed]) -> Case:

@@ -59,8 +59,11 @@ def case_name(*paths: Path) -> str:
     """What a case is called: its folder or file without ending, the common part of its files' names, or "case"."""
     if not paths:
         return "case"
+    names = [os.path.basename(os.path.abspath(path)) for path in paths]
+    volumes = [_FILE_NAME.fullmatch(name) for name in names]
     stems = [
-        re.sub(r"\.nii(\.gz)?$", "", os.path.basename(os.path.abspath(path)), flags=re.IGNORECASE) for path in paths
+        volume["case"] if volume else re.sub(r"\.nii(\.gz)?$", "", name, flags=re.IGNORECASE)
+        for name, volume in zip(names, volumes, strict=True)
     ]
     if len(stems) == 1:
         return stems[0] or "case"

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import nibabel
 import numpy as np
 import pytest
-from cases import OBLIQUE, SUFFIXES, SUFFIXES_2023, save, volume, write_case
+from cases import OBLIQUE, SUFFIXES, SUFFIXES_2023, save, volume, with_header_fields, write_case
 
 from brats_trt import CaseError
 from brats_trt.case import case_name, load_case
@@ -72,6 +73,21 @@ def test_an_images_scale_is_kept_apart_from_its_voxels(tmp_path):
         assert np.array_equal(found.data, volume())
 
 
+@pytest.mark.parametrize(("threads", "readers"), [(None, 4), (1, 1), (2, 2), (64, 4)])
+def test_files_are_read_on_at_most_four_threads(tmp_path, monkeypatch, threads, readers):
+    folder = write_case(tmp_path / "a")
+    started = []
+
+    class Recorded(ThreadPoolExecutor):
+        def __init__(self, workers):
+            started.append(workers)
+            super().__init__(workers)
+
+    monkeypatch.setattr("brats_trt.case.ThreadPoolExecutor", Recorded)
+    assert_holds(load_case(folder, threads=threads))
+    assert started == [readers]
+
+
 def test_an_image_in_memory_is_taken_with_its_voxels_as_they_are():
     image = nibabel.Nifti1Image(volume().astype(np.float32) * 0.3, OBLIQUE)
     found = load_case(dict.fromkeys(SUFFIXES, image)).volumes["t1"]
@@ -101,7 +117,13 @@ def test_a_decathlon_file_is_in_the_decathlons_order(tmp_path):
 
 @pytest.mark.parametrize(
     ("names", "expected"),
-    [(("a/P1_t1.nii.gz", "b/P1_flair.nii.gz"), "P1"), (("x.nii", "y.nii"), "case"), ((), "case"), (("d/P2",), "P2")],
+    [
+        (("a/P1_t1.nii.gz", "b/P1_flair.nii.gz"), "P1"),
+        (("B-1-t1n.nii", "B-1-t2w.nii", "B-1-t1c.nii", "B-1-t2f.nii"), "B-1"),
+        (("x.nii", "y.nii"), "case"),
+        ((), "case"),
+        (("d/P2",), "P2"),
+    ],
 )
 def test_a_case_is_named_after_what_its_files_share(names, expected):
     from pathlib import Path
@@ -137,8 +159,12 @@ def test_a_modality_under_two_names_and_an_unknown_one_are_refused():
 def test_an_empty_and_a_missing_folder_are_refused(tmp_path):
     with pytest.raises(CaseError, match="no file for t1, t2, t1ce, flair"):
         load_case(tmp_path)
-    with pytest.raises(CaseError, match=r"expected \.nii|no such"):
-        load_case(tmp_path / "nowhere")
+    for nowhere in (tmp_path / "nowhere", tmp_path / "a.nii" / "b"):
+        with pytest.raises(CaseError, match="no such file or folder"):
+            load_case(nowhere)
+    for name in ("a\0", "a" * 5000):
+        with pytest.raises(CaseError, match="cannot be read"):
+            load_case(name)
 
 
 def test_grids_of_other_shapes_are_refused(tmp_path):
@@ -186,8 +212,68 @@ def test_a_device_array_is_refused_on_the_cpu():
     class OnDevice:
         __cuda_array_interface__ = {"shape": (4, 4, 4)}  # noqa: RUF012
 
-    with pytest.raises(CaseError, match="lies on a GPU"):
-        load_case({**ARRAYS, "t2": OnDevice()})
+    class KeptOnDevice:
+        @property
+        def __cuda_array_interface__(self):
+            raise RuntimeError("gradients are recorded")
+
+    for array in (OnDevice(), KeptOnDevice()):
+        with pytest.raises(CaseError, match="lies on a GPU"):
+            load_case({**ARRAYS, "t2": array})
+        with pytest.raises(CaseError, match="lies on a GPU"):
+            load_case(array)
+
+
+def test_an_array_that_will_not_be_one_is_refused_with_its_reason():
+    class Recorded:
+        def __array__(self, dtype=None, copy=None):
+            raise RuntimeError("gradients are\nrecorded")
+
+    with pytest.raises(CaseError, match=r"array of t2 is no array \(gradients are recorded\)"):
+        load_case({**ARRAYS, "t2": Recorded()})
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+def test_an_image_whose_file_was_damaged_or_removed_is_refused(tmp_path, ending):
+    path = save(tmp_path / f"x{ending}", volume())
+    image = nibabel.load(path)
+    path.write_bytes(path.read_bytes()[:-100])
+    for damage in (lambda: None, path.unlink):
+        damage()
+        with pytest.raises(CaseError, match=f"x{ending}: the image cannot be read") as fault:
+            load_case({**ARRAYS, "t2": image})
+        assert "\n" not in str(fault.value)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [((1025, 1024, 1024), "at most 1024"), ((1024, 1024, 1024), "at most 2 GiB"), ((1024, 512, 512, 999), "a volume")],
+)
+def test_an_image_too_large_is_refused_before_its_file_is_read(tmp_path, shape, message):
+    header = nibabel.Nifti1Header()
+    header.set_data_dtype(np.float64)
+    header.set_data_shape(shape)
+    (tmp_path / "x.nii").write_bytes(with_header_fields(bytes(header.binaryblock), magic=b"n+1", vox_offset=352))
+    with pytest.raises(CaseError, match=message):
+        load_case({**ARRAYS, "t2": nibabel.load(tmp_path / "x.nii")})
+
+
+@pytest.mark.parametrize("shape", [(12, 14, 10), (12, 14, 10, 3), (12, 14, 10, 1, 4)])
+def test_an_image_with_other_than_four_volumes_is_refused(shape):
+    with pytest.raises(CaseError, match=r"expected \(X, Y, Z, 4\)"):
+        load_case(nibabel.Nifti1Image(np.ones(shape, np.int16), OBLIQUE))
+
+
+def test_an_image_is_taken_without_its_trailing_axes_of_one():
+    image = nibabel.Nifti1Image(ARRAYS["t1"][..., None, None], OBLIQUE)
+    assert_holds(load_case({**ARRAYS, "t1": image}))
+
+
+def test_an_image_of_another_format_lends_its_grid_but_no_header(tmp_path):
+    nibabel.save(nibabel.MGHImage(ARRAYS["t1"], OBLIQUE), tmp_path / "x.mgz")
+    case = load_case({**ARRAYS, "t1": nibabel.load(tmp_path / "x.mgz")})
+    assert_holds(case)
+    assert case.header is None
 
 
 @pytest.mark.parametrize("shape", [(12, 14, 10), (12, 14, 10, 3), (12, 14, 10, 5), (2, 12, 14, 10, 4)])
@@ -196,15 +282,16 @@ def test_an_array_with_other_than_four_volumes_is_refused(shape):
         load_case(np.zeros(shape, np.int16))
 
 
-@pytest.mark.parametrize(("volumes", "message"), [(3, r"expected \(X, Y, Z, 4\)"), (0, "expected a case folder")])
+@pytest.mark.parametrize(("volumes", "message"), [(3, r"a case \(X, Y, Z, 4\)"), (0, "expected a case folder")])
 def test_a_file_with_other_than_four_volumes_is_refused(tmp_path, volumes, message):
     data = np.stack([volume()] * volumes, axis=3) if volumes else volume()
     with pytest.raises(CaseError, match=message):
         load_case(save(tmp_path / "x.nii.gz", data))
 
 
-def test_a_4d_file_as_one_modality_is_refused(tmp_path):
+@pytest.mark.parametrize("volumes", [2, 4])
+def test_a_4d_file_as_one_modality_is_refused(tmp_path, volumes):
     folder = write_case(tmp_path / "a")
-    save(folder / "a_t1.nii.gz", np.stack([volume()] * 2, axis=3))
+    save(folder / "a_t1.nii.gz", np.stack([volume()] * volumes, axis=3))
     with pytest.raises(CaseError, match="expected a volume"):
         load_case(folder)

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from brats_trt import CaseError
 from brats_trt.geometry import (
     GRID_TOLERANCE_MM,
     Box,
+    check_affine,
     crop_affine,
     grid_distance_mm,
     voxel_volume_ml,
@@ -84,3 +86,41 @@ def test_a_flip_about_the_middle_is_found_though_the_corners_coincide_as_a_set()
     flipped = np.diag([-1.0, 1, 1, 1])
     flipped[0, 3] = SHAPE[0] - 1
     assert grid_distance_mm(np.eye(4), flipped, SHAPE) == pytest.approx(SHAPE[0] - 1)
+
+
+@pytest.mark.parametrize("millimetres", [1e-5, 1.0, 1e3])
+@pytest.mark.parametrize("affine", list(affines()))
+def test_an_affine_of_any_voxel_size_is_taken(affine, millimetres):
+    scaled = nibabel.affines.from_matvec(affine[:3, :3] * millimetres, affine[:3, 3])
+    assert check_affine("x", scaled) is scaled
+
+
+@pytest.mark.parametrize("scale", [1e-5, 1.0, 1e3, 1e200, 1e-200])
+def test_an_affine_that_flattens_space_is_refused_at_any_voxel_size(scale):
+    flat = nibabel.affines.from_matvec(np.arange(1.0, 10).reshape(3, 3) * scale)
+    with pytest.raises(CaseError, match=r"x: the affine .* does not map voxels"):
+        check_affine("x", flat)
+
+
+@pytest.mark.parametrize("affine", [np.full((4, 4), np.inf), np.full((4, 4), np.nan), np.eye(3), np.array(np.nan)])
+def test_an_affine_that_is_not_finite_or_not_4_by_4_is_refused(affine):
+    with pytest.raises(CaseError, match="does not map voxels"):
+        check_affine("x", affine)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_an_affine_without_a_step_along_an_axis_is_refused(axis):
+    affine = np.eye(4)
+    affine[axis, axis] = 0
+    with pytest.raises(CaseError, match="does not map voxels"):
+        check_affine("x", affine)
+
+
+def test_a_distance_that_has_no_float64_is_infinite():
+    far = nibabel.affines.from_matvec(np.eye(3), (1e300, 0, 0))
+    assert grid_distance_mm(np.eye(4), far, SHAPE) == np.inf
+
+
+def test_an_affine_whose_volume_has_no_float64_is_refused():
+    with pytest.raises(CaseError, match="does not map voxels"):
+        check_affine("x", np.diag([1e200, 1e200, 1e200, 1.0]))

@@ -21,7 +21,7 @@ LAYERS = [
     ("errors",),
     ("spec", "geometry", "notice", "files", "_host"),
     ("metrics", "nifti", "case_folder"),
-    ("case",),
+    ("case", "kernels"),
     ("backends",),
     ("segmentation",),
     ("nifti_writer",),
