@@ -13,14 +13,10 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", *session.posargs)
 
 
-@nox.session
+@nox.session(python=False)
 def lint(session: nox.Session) -> None:
     """Style and types of Python and C++."""
-    session.install(".[test,lint]")
-    session.run("ruff", "check", ".")
-    session.run("ruff", "format", "--check", ".")
-    session.run("mypy")
-    session.run("stubtest", "--allowlist", ".stubtest-allow", "--mypy-config-file", "pyproject.toml", "brats_trt._host")
+    session.run("make", "lint", external=True)
 
 
 @nox.session(python=False)

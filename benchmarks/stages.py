@@ -47,7 +47,7 @@ def run_host(volumes: list[np.ndarray], softmax: np.ndarray) -> tuple[dict[str, 
     labels = np.empty(volumes[0].shape, np.uint8, order="F")
     start = perf_counter()
     foregrounds = [_host.foreground(volume) for volume in volumes]
-    box = without_last_plane(common_box(foregrounds))
+    box = without_last_plane(common_box([], foregrounds))
     corners = (box.lower, box.upper)
     for channel, (volume, found) in enumerate(zip(volumes, foregrounds, strict=True)):
         _host.gather(volume, corners, crop, channel, mean=found.mean, variance=found.variance)

@@ -14,15 +14,30 @@ class Foreground:
     """Where a modality's foreground lies and what its intensities are."""
 
     @property
-    def box(self) -> _Box: ...
+    def box(self) -> _Box:
+        """Half-open, in voxels; the tightest around the foreground, zeros without one."""
+
     @property
-    def count(self) -> int: ...
+    def count(self) -> int:
+        """Voxels that are finite and above zero."""
+
     @property
-    def mean(self) -> float: ...
+    def mean(self) -> float:
+        """Over the foreground."""
+
     @property
-    def variance(self) -> float: ...
+    def variance(self) -> float:
+        """Over the foreground (ddof 0)."""
+
     @property
-    def nonfinite(self) -> int: ...
+    def nonfinite(self) -> int:
+        """NaN and infinite voxels, which count as background."""
+
+class NotFiniteError(ArithmeticError):
+    """The network gave a NaN or an infinity."""
+
+def usable_cores() -> int:
+    """The cores that this process may run on."""
 
 def foreground(volume: NDArray[Any], *, slope: float = 1.0, intercept: float = 0.0, threads: int = 0) -> Foreground: ...
 def gather(
@@ -37,7 +52,13 @@ def gather(
     slope: float = 1.0,
     intercept: float = 0.0,
     threads: int = 0,
-) -> None: ...
+) -> None:
+    """Crop a (X, Y, Z) volume to a half-open box, normalise and resample it into out[:, channel].
+
+    `out` is float32 (1 or 2, 4, D, H, W), C-contiguous; a second entry is mirrored along axis y. `mean` and `variance`
+    are those of the whole foreground. Raises ValueError where arrays or box do not fit or the foreground is constant.
+    """
+
 def scatter(
     probabilities: NDArray[float32],
     box: _Box,
@@ -45,4 +66,9 @@ def scatter(
     *,
     values: tuple[int, int, int, int],
     threads: int = 0,
-) -> tuple[tuple[int, int, int, int], _Box]: ...
+) -> tuple[tuple[int, int, int, int], _Box]:
+    """Resample float32 (1 or 2, 4, D, H, W) probabilities back to a half-open box of `out`, a (X, Y, Z) uint8 array.
+
+    `out` is written everywhere. Returns the voxels of each class, and the tightest box around classes 1 to 3. Raises
+    ValueError where arrays or box do not fit, NotFiniteError where a probability is not finite.
+    """

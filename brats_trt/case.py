@@ -36,7 +36,7 @@ _DECATHLON: tuple[Modality, ...] = ("flair", "t1", "t1ce", "t2")
 _READERS = 4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Volume:
     """One modality as stored.
 
@@ -56,7 +56,7 @@ class Volume:
     source: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     """Four volumes on one grid.
 
@@ -80,7 +80,7 @@ class Case:
         return (x, y, z)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Placed:
     """A volume with the grid that it says it lies on; arrays say nothing."""
 

@@ -33,7 +33,7 @@ _HEADER_WINDOW = 128 * 1024  # bytes of a gzip file, wherein the NIfTI header li
 _MEMBER_WINDOW = 64 * 1024  # bytes of a gzip file, about one member of those that have many
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NiftiImage:
     """A file's voxels as stored, and what gives them meaning.
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Header
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Segmentation:
     """A segmented case. Axes x, y, z are array axes 0, 1, 2 of the input as stored.
 

@@ -51,7 +51,7 @@ class Segmenter:
         "fp32", "bf16", "fp16", or "auto": 16 bits only where the processor has them and the labels of this
         model are on record to agree with FP32's.
     spec
-        Stands in for the preprocessing spec of a model that does not carry one.
+        Taken instead of the preprocessing spec that the model carries.
     threads
         For the stages and the network; None is all cores that this process may use.
 
@@ -141,7 +141,7 @@ class Segmenter:
             labels=outcome.labels,
             label_scheme=self._labels,
             affine=case.affine,
-            header=case.header,
+            header=None if case.header is None else case.header.copy(),
             box=outcome.box,
             softmax=outcome.softmax,
             class_counts=outcome.counts,
@@ -164,7 +164,7 @@ def _backend(
         raise ValueError(f"device {device!r} is not known; expected one of {list(get_args(Device))}")
     if device == "cuda":
         raise EngineError("device 'cuda' was asked for, but this version runs on the CPU only: use device='cpu'")
-    if path.suffix != ".onnx":
+    if path.suffix.lower() != ".onnx":
         raise EngineError(f"{path}: expected an .onnx file, which runs on the CPU; make one with `brats-trt convert`")
     from .backends.cpu import CpuBackend
     from .backends.model import read_model

@@ -5,6 +5,8 @@ import os
 import stat
 import subprocess
 import sys
+import weakref
+from io import StringIO
 from tempfile import gettempdir
 
 import heads
@@ -13,8 +15,10 @@ import numpy as np
 import pytest
 from cases import OBLIQUE, save
 from models import tiny_model
+from rich.console import Console
 
-from brats_trt import CaseError, cli
+from brats_trt import CaseError, Segmentation, Segmenter, cli
+from brats_trt.cli import console
 from brats_trt.files import write_whole
 
 NOTICE = "Research use only, not a medical device."
@@ -220,3 +224,73 @@ def test_every_help_says_research_use_only(run, command):
 def test_version_is_printed(run):
     code, out, _ = run("--version")
     assert (code, out.split()[0]) == (0, "brats_trt")
+
+
+def test_a_run_in_which_every_case_fails_writes_nothing(run, tmp_path, engine):
+    (tmp_path / "P1").mkdir()
+    assert_refused(run("segment", tmp_path / "P1", "-o", tmp_path / "out", "--engine", engine), "P1: no file for t1")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unexpected_fault_in_one_case_is_told_and_the_others_go_on(run, tmp_path, engine, monkeypatch):
+    cases = [head_case(tmp_path / name) for name in ("P1", "P2")]
+    save_as_usual = Segmentation.save
+
+    def save(self, path, **options):
+        if "P1" in str(path):
+            raise MemoryError("planted")
+        save_as_usual(self, path, **options)
+
+    monkeypatch.setattr(Segmentation, "save", save)
+    code, out, err = run("segment", *cases, "-o", tmp_path / "out", "--engine", engine, "--json", "--probabilities")
+    assert code == 1
+    assert "unexpected MemoryError: planted" in err
+    assert "Traceback" in err, "a fault of ours is shown whole"
+    document = json.loads(out)
+    assert [entry["case"] for entry in document["cases"]] == ["P2"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["P2.nii.gz", "P2_probabilities.nii.gz"]
+
+
+def test_an_interrupted_run_reports_what_is_done_and_leaves_nothing_half_written(run, tmp_path, engine, monkeypatch):
+    cases = [head_case(tmp_path / name) for name in ("P1", "P2")]
+    segment_as_usual = Segmenter.run
+
+    def interrupted(self, case):
+        if "P2" in str(case):
+            raise KeyboardInterrupt
+        return segment_as_usual(self, case)
+
+    monkeypatch.setattr(Segmenter, "run", interrupted)
+    code, out, _ = run("segment", *cases, "-o", tmp_path / "out", "--engine", engine, "--json")
+    assert code != 0
+    assert [entry["case"] for entry in json.loads(out)["cases"]] == ["P1"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["P1.nii.gz"]
+
+
+def test_finished_cases_are_not_kept_in_memory(run, tmp_path, engine, monkeypatch):
+    kept = []
+    segment_as_usual = Segmenter.run
+
+    def watched(self, case):
+        assert [reference for reference in kept if reference() is not None] == []
+        result = segment_as_usual(self, case)
+        kept.append(weakref.ref(result))
+        return result
+
+    monkeypatch.setattr(Segmenter, "run", watched)
+    cases = [head_case(tmp_path / name) for name in ("P1", "P2", "P3")]
+    assert run("segment", *cases, "-o", tmp_path / "out", "--engine", engine)[0] == 0
+    assert len(kept) == 3
+
+
+def test_a_terminal_gets_a_bar(monkeypatch):
+    screen = StringIO()
+    monkeypatch.setattr(console, "stderr", lambda: Console(file=screen, force_terminal=True, width=80, highlight=False))
+    with console.case_progress(2) as progress:
+        progress.start("P1")
+        progress.done("P1.nii.gz in 1.00 s")
+        progress._bar.refresh()
+    text = screen.getvalue()
+    assert "1/2" in text
+    assert "\x1b[" in text
+    assert "[1/2] P1.nii.gz in 1.00 s" in text

@@ -113,7 +113,7 @@ def test_views_of_any_stride_are_written_where_they_point():
 def test_probabilities_that_are_not_finite_are_refused():
     probabilities = softmax()
     probabilities[0, 3, 5, 5, 5] = np.nan
-    with pytest.raises(RuntimeError, match="not finite"):
+    with pytest.raises(_host.NotFiniteError, match="not finite"):
         scatter(probabilities, BOXES[0])
 
 

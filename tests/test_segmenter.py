@@ -6,6 +6,7 @@ import threading
 import heads
 import nibabel
 import numpy as np
+import onnx
 import oracle
 import pytest
 from cases import OBLIQUE, save
@@ -198,6 +199,14 @@ def test_a_reference_scaled_and_four_dimensional_leaves_no_trace(tmp_path, segme
     assert set(np.unique(saved.get_fdata())) == {0, 1, 2, 4}
 
 
+def test_the_results_header_is_its_own(tmp_path, segmenter):
+    images = {name: nibabel.Nifti1Image(v, OBLIQUE) for name, v in heads.volumes().items()}
+    result = segmenter.run(images)
+    result.header["descrip"] = b"changed"
+    assert bytes(images["t1"].header["descrip"].item()) != b"changed"
+    assert result != segmenter.run(images), "results compare by identity"
+
+
 def test_arrays_are_saved_on_the_identity(tmp_path, segmenter):
     segmenter.run(heads.volumes()).save(tmp_path / "seg.nii")
     assert np.array_equal(nibabel.load(tmp_path / "seg.nii").affine, np.eye(4))
@@ -331,6 +340,28 @@ def test_an_engine_that_is_no_model_is_refused(tmp_path, name, content, message)
         (tmp_path / name).write_bytes(content)
     with pytest.raises(EngineError, match=message):
         Segmenter(tmp_path / name)
+
+
+def test_a_model_with_weights_in_other_files_is_refused(tmp_path):
+    model = onnx.load(tiny_model(tmp_path / "m.onnx"))
+    options = {"save_as_external_data": True, "location": "weights.bin", "size_threshold": 0}
+    onnx.save(model, tmp_path / "external.onnx", **options)
+    with pytest.raises(EngineError, match="keeps weights in other files"):
+        Segmenter(tmp_path / "external.onnx")
+
+
+def test_a_network_that_fails_is_an_engine_error(model, monkeypatch):
+    segmenter = Segmenter(model, precision="fp32")
+
+    class Broken:
+        def set_input_tensor(self, _): ...
+        def set_output_tensor(self, _): ...
+        def infer(self):
+            raise RuntimeError("planted\nin two lines")
+
+    monkeypatch.setattr(segmenter._backend._engine, "_request", Broken())
+    with pytest.raises(EngineError, match=r"OpenVINO failed in the network \(planted in two lines\)"):
+        segmenter.run(heads.volumes())
 
 
 @pytest.mark.parametrize("change", [{"classes": 3}, {"channels": 3}, {"dtype": "DOUBLE"}])

@@ -39,7 +39,7 @@ class StageOptions:
     label_values: tuple[int, int, int, int]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Outcome:
     """What a backend makes of one case.
 

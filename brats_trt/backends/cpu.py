@@ -97,7 +97,7 @@ class CpuBackend:
             for _, volume in volumes
         ]
         warnings = inspect(volumes, foregrounds)
-        box = without_last_plane(common_box(foregrounds))
+        box = without_last_plane(common_box(volumes, foregrounds))
         for channel, ((_, volume), foreground) in enumerate(zip(volumes, foregrounds, strict=True)):
             self._gather(channel, volume, foreground, box)
         return box, warnings
@@ -134,7 +134,7 @@ class CpuBackend:
             counts, tumour = _host.scatter(
                 softmax, (box.lower, box.upper), labels, values=self._options.label_values, threads=self._threads
             )
-        except RuntimeError as fault:
+        except _host.NotFiniteError as fault:
             raise EngineError(
                 f"{self._engine.model.path}: {fault}; run in precision='fp32', or convert the model again"
             ) from None

@@ -80,7 +80,7 @@ def _refuse_empty(modality: Modality, volume: Volume, foreground: Foreground) ->
     raise CaseError(f"{volume.source}: {finding}; expected intensities above zero in the head: export the series again")
 
 
-def common_box(foregrounds: Sequence[Foreground]) -> Box:
+def common_box(volumes: Sequence[tuple[Modality, Volume]], foregrounds: Sequence[Foreground]) -> Box:
     """The tightest box around the foregrounds of all modalities.
 
     Raises
@@ -93,8 +93,9 @@ def common_box(foregrounds: Sequence[Foreground]) -> Box:
     upper = tuple(max(box[1][axis] for box in boxes) for axis in range(3))
     for axis, name in enumerate("xyz"):
         if upper[axis] - lower[axis] < 3:
+            planes = upper[axis] - lower[axis]
             raise CaseError(
-                f"the head is flat: its voxels above zero span {upper[axis] - lower[axis]} plane(s) along axis {name}; "
-                "expected at least 3: give the whole volume"
+                f"{volumes[0][1].source} and its fellows: the head is flat, its voxels above zero span {planes} "
+                f"plane(s) along axis {name}; expected at least 3: give the whole volume"
             )
     return Box((lower[0], lower[1], lower[2]), (upper[0], upper[1], upper[2]))

@@ -35,7 +35,7 @@ class Model:
 
 
 def read_model(path: Path, spec: Spec | None = None) -> Model:
-    """Read and check an ONNX file; `spec` stands in for one that the file does not carry.
+    """Read and check an ONNX file; `spec`, where given, is taken instead of the one that the file carries.
 
     Raises
     ------
@@ -66,6 +66,8 @@ def _parse(path: Path, data: bytes) -> ModelProto:
         raise EngineError(f"{path}: not an ONNX model; export one with `brats-trt convert`") from None
     if not proto.graph.node:
         raise EngineError(f"{path}: not an ONNX model (no graph in it); export one with `brats-trt convert`")
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in proto.graph.initializer):
+        raise EngineError(f"{path}: the model keeps weights in other files; save it as one file, or convert it again")
     return proto
 
 

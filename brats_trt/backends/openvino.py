@@ -32,6 +32,8 @@ def import_openvino() -> ModuleType:
         sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     try:
         return importlib.import_module("openvino")
+    except ImportError as fault:
+        raise EngineError(f"OpenVINO cannot be imported ({fault}): pip install openvino") from None
     finally:
         if blocked:
             del sys.modules["openvino_telemetry"]
@@ -95,17 +97,30 @@ class OpenVinoEngine:
                 f"{model.path}: OpenVINO does not compile the model ({reason}); export it again with "
                 "`brats-trt convert`"
             ) from fault
+        self.compiled = compiled
         self._request = compiled.create_infer_request()
         self._input_dtype = compiled.input(0).element_type.to_dtype()
         self._output_dtype = compiled.output(0).element_type.to_dtype()
         self._tensor = openvino.Tensor
 
     def infer(self, crop: NDArray[np.float32], softmax: NDArray[np.float32]) -> None:
-        """Run the network on one (1, 4, D, H, W) entry, into `softmax` of the same shape, both C-contiguous."""
+        """Run the network on one (1, 4, D, H, W) entry, into `softmax` of the same shape, both C-contiguous.
+
+        Raises
+        ------
+        EngineError
+            If OpenVINO fails.
+        """
         source = crop if self._input_dtype == crop.dtype else crop.astype(self._input_dtype)
         target = softmax if self._output_dtype == softmax.dtype else np.empty(softmax.shape, self._output_dtype)
         self._request.set_input_tensor(self._tensor(source, shared_memory=True))
         self._request.set_output_tensor(self._tensor(target, shared_memory=True))
-        self._request.infer()
+        try:
+            self._request.infer()
+        except RuntimeError as fault:
+            reason = " ".join(str(fault).split())[:300]
+            raise EngineError(
+                f"{self.model.path}: OpenVINO failed in the network ({reason}): free memory, or convert the model again"
+            ) from fault
         if target is not softmax:
             softmax[...] = target

@@ -10,6 +10,7 @@ import typer
 from .. import __version__
 from ..errors import BratsTrtError
 from ..notice import NOTICE
+from .console import one_line
 from .convert import convert_checkpoint
 from .demo import show_demo
 from .doctor import examine
@@ -50,5 +51,5 @@ def main() -> None:
     try:
         app()
     except BratsTrtError as fault:
-        typer.echo(f"brats-trt: {fault}", err=True)
+        typer.echo(f"brats-trt: {one_line(fault)}", err=True)
         sys.exit(2)

@@ -10,9 +10,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from ..errors import BratsTrtError
-from ..segmentation import Segmentation
-
 STRUCTURES = {
     "whole_tumour": "whole tumour",
     "tumour_core": "tumour core",
@@ -72,15 +69,15 @@ def case_progress(total: int) -> Iterator[CaseProgress]:
         yield CaseProgress(console, bar, total)
 
 
-def volume_table(results: Sequence[Segmentation]) -> Table:
+def volume_table(cases: Mapping[str, Mapping[str, float]]) -> Table:
     """Millilitres of each structure, a row a case."""
-    rows = {result.name: [f"{result.volumes_ml[key]:.2f}" for key in STRUCTURES] for result in results}
+    rows = {name: [f"{volumes[key]:.2f}" for key in STRUCTURES] for name, volumes in cases.items()}
     return _table("Volumes (ml)", tuple(STRUCTURES.values()), rows)
 
 
-def timing_table(results: Sequence[Segmentation]) -> Table:
+def timing_table(cases: Mapping[str, Mapping[str, float]]) -> Table:
     """Milliseconds of each stage, a row a case."""
-    rows = {result.name: [f"{result.timings_ms[stage]:.1f}" for stage in STAGES] for result in results}
+    rows = {name: [f"{timings[stage]:.1f}" for stage in STAGES] for name, timings in cases.items()}
     return _table("Times (ms)", STAGES, rows)
 
 
@@ -101,6 +98,6 @@ def _table(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[str]]
     return table
 
 
-def one_line(fault: BratsTrtError) -> str:
+def one_line(fault: Exception) -> str:
     """An error's message without line breaks."""
     return " ".join(str(fault).split())

@@ -16,16 +16,20 @@ def show_demo(
         "demo-output"
     ),
 ) -> None:
-    """Make a synthetic case, segment it with the embedded model, score it and draw it. Needs no network."""
+    """Make a synthetic case, segment it with the embedded model, score it and draw it. Needs no network.
+
+    Files of an earlier demo in the folder are replaced.
+    """
     from ..demo.run import run_demo
 
     result = run_demo(output, say=lambda line: stderr().print(line, markup=False))
+    segmentation = result.segmentation
     stdout().print(
         dice_table(result.dice),
         "",
-        volume_table([result.segmentation]),
+        volume_table({segmentation.name: segmentation.volumes_ml}),
         "",
-        timing_table([result.segmentation]),
+        timing_table({segmentation.name: segmentation.timings_ms}),
         "",
         f"case     {result.case}",
         f"labels   {result.labels}",

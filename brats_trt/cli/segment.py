@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from .. import __version__
-from ..case import case_name
-from ..errors import BratsTrtError, CaseError
+from ..files import check_folder
 from ..notice import NOTICE
-from ..segmentation import Segmentation
-from ..segmenter import CaseWarning, Device, Segmenter
+from ..segmenter import Device, Segmenter
 from ..spec import LabelScheme
-from .console import case_progress, one_line, stdout, timing_table, volume_table
-
-if TYPE_CHECKING:
-    from .console import CaseProgress
+from .console import case_progress, stdout, timing_table, volume_table
+from .jobs import Done, Failed, plan_jobs, run_jobs
 
 Profile = Literal["authors", "omz"]
 
@@ -32,21 +25,6 @@ _PROFILES: Mapping[Profile | None, tuple[bool, float]] = {
     "authors": (True, 0.1),
     "omz": (False, 0.0),
 }
-
-
-@dataclass(frozen=True)
-class Job:
-    """One case and where its results go."""
-
-    case: Path
-    name: str
-    labels: Path
-    probabilities: Path | None
-
-    @property
-    def outputs(self) -> tuple[Path, ...]:
-        """The files that the job writes."""
-        return (self.labels,) if self.probabilities is None else (self.labels, self.probabilities)
 
 
 def segment_cases(
@@ -75,7 +53,8 @@ def segment_cases(
 ) -> None:
     """Segment brain tumours: four volumes of each case in, a label map on the same grid out."""
     profile_tta, profile_region = _PROFILES[profile]
-    jobs = _plan(cases, output, probabilities=probabilities)
+    jobs = plan_jobs(cases, output, probabilities=probabilities)
+    check_folder(output)
     segmenter = Segmenter(
         engine,
         device=device,
@@ -83,85 +62,30 @@ def segment_cases(
         min_region=profile_region if min_region is None else min_region,
         labels=labels,
     )
-    _make_folder(output)
-    finished: list[tuple[Job, Segmentation]] = []
-    failed: list[tuple[Job, str]] = []
-    with case_progress(len(jobs)) as progress:
-        for job, outcome in _run(segmenter, jobs, progress, overwrite=overwrite):
-            if isinstance(outcome, Segmentation):
-                finished.append((job, outcome))
-            else:
-                failed.append((job, outcome))
-    if as_json:
-        typer.echo(json.dumps(_document(segmenter, finished, failed), indent=2))
-    elif finished:
-        results = [result for _, result in finished]
-        stdout().print(volume_table(results), "", timing_table(results), "", NOTICE, sep="\n")
+    outcomes: list[Done | Failed] = []
+    try:
+        with case_progress(len(jobs)) as progress:
+            for outcome in run_jobs(segmenter, jobs, progress, overwrite=overwrite):
+                outcomes.append(outcome)  # noqa: PERF402  # kept one by one, for an interruption
+    finally:  # what is done is reported, also when the run is interrupted
+        _report(segmenter, outcomes, as_json=as_json)
+    failed = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
     if failed:
-        raise typer.Exit(2)
+        raise typer.Exit(2 if all(outcome.expected for outcome in failed) else 1)
 
 
-def _plan(cases: list[Path], output: Path, *, probabilities: bool) -> list[Job]:
-    jobs: dict[str, Job] = {}
-    for case in cases:
-        name = case_name(case)
-        if name in jobs:
-            raise CaseError(
-                f"{case} and {jobs[name].case} would both be written as {name}.nii.gz: segment them into two folders"
-            )
-        extra = output / f"{name}_probabilities.nii.gz" if probabilities else None
-        jobs[name] = Job(case, name, output / f"{name}.nii.gz", extra)
-    return list(jobs.values())
+def _report(segmenter: Segmenter, outcomes: Sequence[Done | Failed], *, as_json: bool) -> None:
+    done = [outcome for outcome in outcomes if isinstance(outcome, Done)]
+    if as_json:
+        failed = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
+        typer.echo(json.dumps(_document(segmenter, done, failed), indent=2))
+    elif done:
+        volumes = {outcome.job.name: outcome.volumes_ml for outcome in done}
+        timings = {outcome.job.name: outcome.timings_ms for outcome in done}
+        stdout().print(volume_table(volumes), "", timing_table(timings), "", NOTICE, sep="\n")
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as fault:
-        raise CaseError(f"{folder}: the output folder cannot be made ({fault.strerror}): choose another") from None
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise CaseError(f"{folder}: the output folder cannot be written: choose another")
-
-
-def _run(
-    segmenter: Segmenter, jobs: list[Job], progress: CaseProgress, *, overwrite: bool
-) -> Iterator[tuple[Job, Segmentation | str]]:
-    """Segment and save each case; one that fails leaves nothing behind and does not stop the others."""
-    for job in jobs:
-        progress.start(job.name)
-        try:
-            result = _segment_one(segmenter, job, overwrite=overwrite)
-        except BratsTrtError as fault:
-            progress.done(f"{job.name}: {one_line(fault)}")
-            yield job, one_line(fault)
-            continue
-        for warning in result.warnings:
-            progress.warn(warning)
-        progress.done(f"{job.labels} in {result.timings_ms['total'] / 1e3:.2f} s")
-        yield job, result
-
-
-def _segment_one(segmenter: Segmenter, job: Job, *, overwrite: bool) -> Segmentation:
-    for path in job.outputs:
-        if path.exists() and not overwrite:
-            raise CaseError(f"{path}: exists already and is kept; pass --overwrite or another output folder")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CaseWarning)
-        result = segmenter.run(job.case)
-    if job.probabilities is not None:
-        result.save_probabilities(job.probabilities, overwrite=overwrite)
-    try:
-        result.save(job.labels, overwrite=overwrite)
-    except BratsTrtError:
-        if job.probabilities is not None:
-            job.probabilities.unlink(missing_ok=True)
-        raise
-    return result
-
-
-def _document(
-    segmenter: Segmenter, finished: list[tuple[Job, Segmentation]], failed: list[tuple[Job, str]]
-) -> dict[str, Any]:
+def _document(segmenter: Segmenter, done: Sequence[Done], failed: Sequence[Failed]) -> dict[str, Any]:
     return {
         "software": f"brats_trt {__version__}",
         "notice": NOTICE,
@@ -170,14 +94,14 @@ def _document(
         "precision": segmenter.precision,
         "cases": [
             {
-                "case": job.name,
-                "labels": str(job.labels),
-                "probabilities": None if job.probabilities is None else str(job.probabilities),
-                "volumes_ml": result.volumes_ml,
-                "timings_ms": dict(result.timings_ms),
-                "warnings": list(result.warnings),
+                "case": outcome.job.name,
+                "labels": str(outcome.job.labels),
+                "probabilities": outcome.job.probabilities and str(outcome.job.probabilities),
+                "volumes_ml": outcome.volumes_ml,
+                "timings_ms": outcome.timings_ms,
+                "warnings": list(outcome.warnings),
             }
-            for job, result in finished
+            for outcome in done
         ],
-        "failed": [{"case": job.name, "error": error} for job, error in failed],
+        "failed": [{"case": outcome.job.name, "error": outcome.error} for outcome in failed],
     }

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..files import make_folder
 from ..nifti_writer import write_nifti
 from ..notice import NOTICE
 from .phantom import Phantom, make_phantom
@@ -39,7 +40,7 @@ def write_case(phantom: Phantom, folder: str | os.PathLike[str], name: str = "Ph
         If the folder cannot be written.
     """
     case = Path(folder) / name
-    case.mkdir(parents=True, exist_ok=True)
+    make_folder(case)
     files: list[tuple[str, NDArray[Any]]] = [*phantom.volumes.items(), ("seg", phantom.labels)]
     for kind, values in files:
         write_nifti(_nifti_image(values, phantom.affine), case / f"{name}_{kind}.nii.gz", overwrite=True)

@@ -31,7 +31,7 @@ LEAST_SIZE = 24
 ScalarT = TypeVar("ScalarT", bound=np.generic)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Phantom:
     """A synthetic case.
 

@@ -19,6 +19,7 @@ from PIL import Image, ImageDraw
 
 from ..errors import CaseError
 from ..files import write_whole
+from ..geometry import voxel_volume_ml
 from ..notice import NOTICE
 from ..spec import LabelScheme, Modality
 from .palette import BACKGROUND, LINE, QUIET_TEXT, TEXT, TILE, WARNING, LabelStyle, label_styles
@@ -215,7 +216,7 @@ def _draw_legend(
     if not (labels > 0).any():
         draw.text((left, middle), "No tumour found", font=font(TEXT_SIZE), fill=WARNING, anchor="lm")
         return
-    millilitres = abs(float(np.linalg.det(np.asarray(affine, dtype=np.float64)[:3, :3]))) / 1000
+    millilitres = voxel_volume_ml(np.asarray(affine, dtype=np.float64))
     for style in scene.styles:
         draw.rounded_rectangle([left, middle - 11, left + 34, middle + 11], radius=4, fill=style.colour)
         text = f"{style.name}  {np.count_nonzero(labels == style.value) * millilitres:.1f} ml"

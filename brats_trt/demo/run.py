@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import CaseError
 from ..metrics import dice
 from ..segmentation import Segmentation
 from ..segmenter import Segmenter
@@ -44,10 +43,6 @@ def run_demo(output: Path, *, say: Callable[[str], None], seed: int = 0) -> Demo
     CaseError
         If `output` cannot be written.
     """
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as fault:
-        raise CaseError(f"{output}: the output folder cannot be made ({fault.strerror}): choose another") from None
     say(f"making a synthetic case in {output}")
     phantom = make_phantom(seed)
     case = write_case(phantom, output)

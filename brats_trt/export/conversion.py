@@ -27,9 +27,7 @@ RELEASED_WEIGHTS_SHA256 = "d73acc63151f96341184ce54dd59c8285ee7cbb744a8ca9ffd7d3
 # The cascade averages the input 4^3 for its coarsest network, whose encoder halves it three times.
 SIZE_STEP = 4 * 2**3
 LARGEST_SIZE = 1024
-
-
-_CARD = Spec()
+_DEFAULT_SPEC = Spec()
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,7 @@ def convert(
     precision: Precision = "fp32",
     size: int = 128,
     io: FloatType = "float32",
-    spec: Spec = _CARD,
+    spec: Spec = _DEFAULT_SPEC,
     fusion: Fusion = "max",
     overwrite: bool = False,
 ) -> ConversionReport:

@@ -1,5 +1,6 @@
 #include <pybind11/pybind11.h>
 
+#include "../host/parallel.hpp"
 #include "../host/row_kernels.hpp"
 #include "register.hpp"
 
@@ -8,5 +9,6 @@ PYBIND11_MODULE(_host, module) {
     brats::bindings::register_foreground(module);
     brats::bindings::register_gather(module);
     brats::bindings::register_scatter(module);
+    module.def("usable_cores", brats::usable_cores, "The cores that this process may run on.");
     module.attr("instruction_set") = brats::row_kernels().name;
 }

@@ -52,7 +52,8 @@ Index3 shape3(const py::array& array) { return {array.shape(0), array.shape(1), 
 Index3 strides3(const py::array& array) { return {array.strides(0), array.strides(1), array.strides(2)}; }
 
 bool is_batch_of_channels(const py::array& array) {
-    return py::isinstance<py::array_t<float, py::array::c_style>>(array) && array.ndim() == 5 &&
+    const bool aligned = (array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) != 0;
+    return py::isinstance<py::array_t<float, py::array::c_style>>(array) && aligned && array.ndim() == 5 &&
            (array.shape(0) == 1 || array.shape(0) == 2) && array.shape(1) == static_cast<py::ssize_t>(classes);
 }
 

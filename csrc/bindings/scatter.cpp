@@ -27,6 +27,7 @@ py::tuple call(const py::array& probabilities, const BoxTuple& box, py::array ou
 }  // namespace
 
 void register_scatter(py::module_& module) {
+    py::register_exception<NotFinite>(module, "NotFiniteError", PyExc_ArithmeticError);
     module.def(
         "scatter", call, "probabilities"_a, "box"_a, "out"_a, py::kw_only(), "values"_a, "threads"_a = 0,
         "Resample probabilities back to a half-open box and write each voxel's class into `out`.\n\n"

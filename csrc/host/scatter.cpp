@@ -159,7 +159,7 @@ void check(const Probabilities& probabilities, const Box& box, const LabelMap& l
     const std::int64_t slab = probabilities.size[1] * probabilities.size[2];
     parallel_for(slabs, threads, [&](std::int64_t i) {
         if (row_kernels().of<float>().nonfinite(probabilities.data + i * slab, slab) > 0)
-            throw std::runtime_error("the network gave probabilities that are not finite");
+            throw NotFinite("the network gave probabilities that are not finite");
     });
 }
 

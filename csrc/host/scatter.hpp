@@ -4,12 +4,18 @@
 
 #include <array>
 #include <cstdint>
+#include <stdexcept>
 
 #include "volume.hpp"
 
 namespace brats {
 
 inline constexpr std::size_t classes = 4;
+
+// The network gave a NaN or an infinity.
+struct NotFinite : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
 
 // batch x 4 x size[0] x size[1] x size[2] floats in C order. Of a batch of two, the second is mirrored along axis 1.
 struct Probabilities {
@@ -31,7 +37,7 @@ struct Tally {
     Box box;                                   // the tightest around classes 1 to 3; empty (all zeros) without them
 };
 
-// Writes every voxel of `labels`: class 0 outside the box. Throws std::runtime_error where a probability is not finite.
+// Writes every voxel of `labels`: class 0 outside the box. Throws NotFinite where a probability is not finite.
 Tally scatter(const Probabilities& probabilities, const Box& box, const LabelValues& values, const LabelMap& labels,
               int threads);
 

@@ -20,8 +20,15 @@ std::vector<T> row_of(std::int64_t n) {
     std::uniform_real_distribution<double> value(-50.0, 100.0);
     std::vector<T> row;
     row.reserve(static_cast<std::size_t>(n));
-    for (std::int64_t i = 0; i < n; ++i) row.push_back(static_cast<T>(std::abs(value(random))));
+    for (std::int64_t i = 0; i < n; ++i)
+        row.push_back(static_cast<T>(std::is_unsigned_v<T> ? std::abs(value(random)) : value(random)));
     if (n > 3) row[2] = 0;
+    if constexpr (std::is_floating_point_v<T>)
+        if (n > 8) {
+            row[4] = std::numeric_limits<T>::quiet_NaN();
+            row[5] = std::numeric_limits<T>::infinity();
+            row[6] = -std::numeric_limits<T>::infinity();
+        }
     return row;
 }
 
@@ -35,6 +42,7 @@ void check_typed(const RowKernels& variant) {
         const Moments b = kernels.moments(row.data(), n);
         CHECK(a.count == b.count);
         CHECK(a.mean == b.mean);
+        CHECK(std::isfinite(a.mean));
         CHECK(a.squares == b.squares);
         CHECK(expected.any_foreground(row.data(), n) == kernels.any_foreground(row.data(), n));
         CHECK(expected.nonfinite(row.data(), n) == kernels.nonfinite(row.data(), n));

@@ -84,5 +84,5 @@ TEST_CASE("probabilities that are not finite are refused") {
     auto probabilities = slab(1, 1);
     probabilities[500] = std::numeric_limits<float>::quiet_NaN();
     Labels labels;
-    CHECK_THROWS_AS(scatter({probabilities.data(), 1, size}, same, values, labels.map(), 2), std::runtime_error);
+    CHECK_THROWS_AS(scatter({probabilities.data(), 1, size}, same, values, labels.map(), 2), NotFinite);
 }

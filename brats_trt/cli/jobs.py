@@ -1,0 +1,110 @@
+"""Cases to segment: where their results go, and running them one after the other."""
+
+from __future__ import annotations
+
+import traceback
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..case import case_name
+from ..errors import BratsTrtError, CaseError
+from ..files import make_folder
+from ..segmenter import CaseWarning, Segmenter
+from .console import CaseProgress, one_line
+
+
+@dataclass(frozen=True)
+class Job:
+    """One case and where its results go."""
+
+    case: Path
+    name: str
+    labels: Path
+    probabilities: Path | None
+
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """The files that the job writes."""
+        return (self.labels,) if self.probabilities is None else (self.labels, self.probabilities)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What is kept of a finished case: a cohort's label maps and probabilities would not fit into memory."""
+
+    job: Job
+    volumes_ml: Mapping[str, float]
+    timings_ms: Mapping[str, float]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A case that left nothing behind; `expected` is an error that brats_trt raises on purpose."""
+
+    job: Job
+    error: str
+    expected: bool
+
+
+def plan_jobs(cases: list[Path], folder: Path, *, probabilities: bool) -> list[Job]:
+    """One job a case.
+
+    Raises
+    ------
+    CaseError
+        If two cases would be written to one file.
+    """
+    jobs: dict[str, Job] = {}
+    for case in cases:
+        name = case_name(case)
+        if name in jobs:
+            raise CaseError(
+                f"{case} and {jobs[name].case} would both be written as {name}.nii.gz: segment them into two folders"
+            )
+        extra = folder / f"{name}_probabilities.nii.gz" if probabilities else None
+        jobs[name] = Job(case, name, folder / f"{name}.nii.gz", extra)
+    return list(jobs.values())
+
+
+def run_jobs(
+    segmenter: Segmenter, jobs: list[Job], progress: CaseProgress, *, overwrite: bool
+) -> Iterator[Done | Failed]:
+    """Segment and save each case; one that fails leaves nothing behind and does not stop the others."""
+    for job in jobs:
+        progress.start(job.name)
+        try:
+            done = _run(segmenter, job, overwrite=overwrite)
+        except BratsTrtError as fault:
+            progress.done(f"{job.name}: {one_line(fault)}")
+            yield Failed(job, one_line(fault), expected=True)
+        except Exception as fault:  # a fault of ours, or a machine out of memory: say so, and go on with the others
+            error = f"unexpected {type(fault).__name__}: {one_line(fault)}"
+            progress.done(f"{job.name}: {error}\n{traceback.format_exc()}")
+            yield Failed(job, error, expected=False)
+        else:
+            for warning in done.warnings:
+                progress.warn(warning)
+            progress.done(f"{job.labels} in {done.timings_ms['total'] / 1e3:.2f} s")
+            yield done
+
+
+def _run(segmenter: Segmenter, job: Job, *, overwrite: bool) -> Done:
+    for path in job.outputs:
+        if path.exists() and not overwrite:
+            raise CaseError(f"{path}: exists already and is kept; pass --overwrite or another output folder")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CaseWarning)
+        result = segmenter.run(job.case)
+    make_folder(job.labels.parent)
+    if job.probabilities is not None:
+        result.save_probabilities(job.probabilities, overwrite=overwrite)
+    try:
+        result.save(job.labels, overwrite=overwrite)
+    except BaseException:
+        if job.probabilities is not None:
+            job.probabilities.unlink(missing_ok=True)
+        raise
+    return Done(job, result.volumes_ml, dict(result.timings_ms), result.warnings)
