@@ -6,6 +6,7 @@ that a wrong array is reported under its own name. Source: the parameter structs
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from .call import Call
@@ -14,68 +15,65 @@ from .graph import Shape, Tensor
 _LAYOUTS = ("None", "NCW", "NCHW", "NCDHW")
 
 
+@dataclass(frozen=True)
+class _Window:
+    """What convolutions and deconvolutions have in common."""
+
+    filters: int
+    groups: int
+    kernel: Shape
+    stride: Shape
+    dilate: Shape
+    pad: Shape
+
+    @classmethod
+    def of(cls, call: Call) -> _Window:
+        take, rank = call.attributes, len(call.spatial)
+        filters, groups = take.integer("num_filter"), take.integer("num_group", 1)
+        kernel = take.extent("kernel", rank, None, least=1)
+        stride, dilate = (take.extent(name, rank, 1, least=1) for name in ("stride", "dilate"))
+        pad = take.extent("pad", rank, 0, least=0)
+        take.word("layout", "None", _LAYOUTS)
+        if call.channels % groups or filters % groups:
+            raise call.fault(f"{call.channels} channels and {filters} filters do not part into {groups} groups")
+        return cls(filters, groups, kernel, stride, dilate, pad)
+
+    def emit(self, call: Call, operator: str, spatial: Shape, **options: Any) -> tuple[Tensor, ...]:
+        shape = (call.data.shape[0], self.filters, *spatial)
+        window: dict[str, Any] = {"kernel_shape": self.kernel, "strides": self.stride, "dilations": self.dilate}
+        return (call.emit(operator, shape, *call.inputs, **window, pads=self.pad * 2, group=self.groups, **options),)
+
+
 def convolution(call: Call) -> tuple[Tensor, ...]:
     """`Convolution`: weight (filters, channels / groups, kernel), and a bias unless `no_bias`."""
-    take, rank, channels = call.attributes, len(call.spatial), call.channels
-    filters, groups = take.integer("num_filter"), take.integer("num_group", 1)
-    kernel = take.extent("kernel", rank, None, least=1)
-    stride, dilate = (take.extent(name, rank, 1, least=1) for name in ("stride", "dilate"))
-    pad = take.extent("pad", rank, 0, least=0)
-    take.word("layout", "None", _LAYOUTS)
-    if channels % groups or filters % groups:
-        raise call.fault(f"{channels} channels and {filters} filters do not part into {groups} groups")
-    _expect_weight_and_bias(call, (filters, channels // groups, *kernel), filters, no_bias=False)
-    shape = tuple(
+    window = _Window.of(call)
+    weight = (window.filters, call.channels // window.groups, *window.kernel)
+    _expect_weight_and_bias(call, weight, window.filters, no_bias=False)
+    spatial = tuple(
         (n + 2 * p - d * (k - 1) - 1) // s + 1
-        for n, p, d, k, s in zip(call.spatial, pad, dilate, kernel, stride, strict=True)
+        for n, p, d, k, s in zip(call.spatial, window.pad, window.dilate, window.kernel, window.stride, strict=True)
     )
-    return (
-        call.emit(
-            "Conv",
-            (call.data.shape[0], filters, *shape),
-            *call.inputs,
-            kernel_shape=kernel,
-            strides=stride,
-            dilations=dilate,
-            pads=pad + pad,
-            group=groups,
-        ),
-    )
+    return window.emit(call, "Conv", spatial)
 
 
 def deconvolution(call: Call) -> tuple[Tensor, ...]:
     """`Deconvolution`: weight (channels, filters / groups, kernel); `adj` lengthens the output at its end."""
-    take, rank, channels = call.attributes, len(call.spatial), call.channels
-    filters, groups = take.integer("num_filter"), take.integer("num_group", 1)
-    kernel = take.extent("kernel", rank, None, least=1)
-    stride, dilate = (take.extent(name, rank, 1, least=1) for name in ("stride", "dilate"))
-    pad, adj = (take.extent(name, rank, 0, least=0) for name in ("pad", "adj"))
-    take.word("layout", "None", _LAYOUTS)
-    if any(take.axes("target_shape")):
+    window = _Window.of(call)
+    adj = call.attributes.extent("adj", len(call.spatial), 0, least=0)
+    if any(call.attributes.axes("target_shape")):
         raise call.fault("the attribute 'target_shape' is set; expected 'pad' and 'adj': save the network with those")
-    if channels % groups or filters % groups:
-        raise call.fault(f"{channels} channels and {filters} filters do not part into {groups} groups")
-    if any(a >= s for a, s in zip(adj, stride, strict=True)):
-        raise call.fault(f"the attribute 'adj' is {adj}; expected less than the stride {stride}")
-    _expect_weight_and_bias(call, (channels, filters // groups, *kernel), filters, no_bias=True)
-    shape = tuple(
+    if any(a >= s for a, s in zip(adj, window.stride, strict=True)):
+        raise call.fault(f"the attribute 'adj' is {adj}; expected less than the stride {window.stride}")
+    weight = (call.channels, window.filters // window.groups, *window.kernel)
+    _expect_weight_and_bias(call, weight, window.filters, no_bias=True)
+    spatial = tuple(
         (n - 1) * s + d * (k - 1) + 1 - 2 * p + a
-        for n, s, d, k, p, a in zip(call.spatial, stride, dilate, kernel, pad, adj, strict=True)
+        for n, s, d, k, p, a in zip(
+            call.spatial, window.stride, window.dilate, window.kernel, window.pad, adj, strict=True
+        )
     )
     options: dict[str, Any] = {"output_padding": adj} if any(adj) else {}
-    return (
-        call.emit(
-            "ConvTranspose",
-            (call.data.shape[0], filters, *shape),
-            *call.inputs,
-            kernel_shape=kernel,
-            strides=stride,
-            dilations=dilate,
-            pads=pad + pad,
-            group=groups,
-            **options,
-        ),
-    )
+    return window.emit(call, "ConvTranspose", spatial, **options)
 
 
 def _expect_weight_and_bias(call: Call, weight: Shape, filters: int, *, no_bias: bool) -> None:
