@@ -20,9 +20,9 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session(python=False)
-@nox.parametrize("preset", ["default", "asan"])
+@nox.parametrize("preset", ["default", "asan", "aarch64"])
 def cpp(session: nox.Session, preset: str) -> None:
-    """The C++ tests, optimised and under sanitizers."""
+    """The C++ tests: optimised, under sanitizers, and for aarch64 under qemu."""
     session.run("cmake", "--preset", preset)
     session.run("cmake", "--build", "--preset", preset)
     session.run("ctest", "--preset", preset)
