@@ -133,8 +133,8 @@ void accumulate(const FloatRows4& corners, double weight_x, double weight_y, dou
     const float* __restrict c = corners.rows[2];
     const float* __restrict d = corners.rows[3];
     for (std::int64_t k = 0; k < n; ++k) {
-        const double lower = mix<double>(a[k], b[k], weight_y);
-        const double upper = mix<double>(c[k], d[k], weight_y);
+        const auto lower = mix<double>(a[k], b[k], weight_y);
+        const auto upper = mix<double>(c[k], d[k], weight_y);
         out[k] += share * mix(lower, upper, weight_x);
     }
 }
