@@ -18,7 +18,7 @@ lint: $(VENV)/.installed-lint
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/stubtest --allowlist .stubtest-allow --mypy-config-file pyproject.toml brats_trt._host
-	$(VENV)/bin/clang-format --dry-run --Werror $$(find csrc -name '*.?pp')
+	$(VENV)/bin/clang-format --dry-run --Werror $$(find csrc brats_trt/kernels -name '*.?pp' -o -name '*.cu*')
 
 # What an installation depends on: a change in any of it installs the package again.
 SOURCES := pyproject.toml CMakeLists.txt $(shell find brats_trt csrc cmake engines -type f -not -name '*.pyc')

@@ -84,6 +84,11 @@ def test_only_one_module_imports_openvino():
     assert [path.name for path in modules() if imports.search(path.read_text())] == ["openvino.py"]
 
 
+def test_only_one_module_imports_cupy():
+    imports = re.compile(r"^\s*(import|from) cupy|import_module\(.cupy", re.MULTILINE)
+    assert [path.name for path in modules() if imports.search(path.read_text())] == ["cupy_device.py"]
+
+
 def test_the_package_is_typed_and_versioned():
     assert (PACKAGE / "py.typed").exists()
     assert brats_trt.__version__ == version("brats-trt")

@@ -9,3 +9,7 @@ MOMENTS = 1e-12
 
 # Labels may differ where the two greatest probabilities, resampled in float64, lie this close: an argmax tie.
 ARGMAX_TIE = 1e-12
+
+# Values of the network's input, absolute, from the kernels: they compute in float32, three resamplings of intensities
+# that are each rounded once or twice, 0..1, with multiply-adds contracted or not.
+GATHER_ON_DEVICE = 2e-6

@@ -61,10 +61,11 @@ BRATS_INLINE Real mix(Real lower, Real upper, Real weight) {
 }
 
 // Of the foreground: how many voxels, their mean, and the sum of squared deviations from it.
+// Without initialisers, so that it may lie in shared memory; start from Moments{}.
 struct Moments {
-    Int64 count = 0;
-    double mean = 0.0;
-    double squares = 0.0;
+    Int64 count;
+    double mean;
+    double squares;
 };
 
 BRATS_INLINE double variance_of(const Moments& moments) {

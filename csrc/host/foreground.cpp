@@ -24,7 +24,7 @@ struct Range {
 struct PlaneSummary {
     Range fast;
     Range middle;
-    Moments moments;
+    Moments moments{};
     std::int64_t nonfinite = 0;
 };
 
@@ -47,7 +47,7 @@ void widen_range(Range& range, const Value* row, std::int64_t n, const TypedRowK
 
 template <class Value>
 Moments row_moments(const Value* row, std::int64_t n, const TypedRowKernels<Value>& kernels) {
-    Moments moments;
+    Moments moments{};
     for (std::int64_t start = 0; start < n; start += longest_row)
         merge(moments, kernels.moments(row + start, std::min(longest_row, n - start)));
     return moments;

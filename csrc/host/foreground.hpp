@@ -8,7 +8,7 @@ namespace brats {
 
 struct Foreground {
     Box box{};  // the tightest around the foreground; empty (all zeros) without one
-    Moments moments;
+    Moments moments{};
     std::int64_t nonfinite = 0;  // NaN and infinite voxels, which count as background
 };
 

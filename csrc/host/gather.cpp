@@ -216,7 +216,7 @@ Moments moments_of_resampled(const Volume& volume, const Geometry& geometry, con
     std::vector<Moments> planes(static_cast<std::size_t>(geometry.taps[2].outputs));
     each_plane(volume, geometry, intensity, threads,
                [&](std::int64_t, std::int64_t) { return MomentsSink{planes, geometry.plane_size()}; });
-    Moments all;
+    Moments all{};
     for (const Moments& plane : planes) merge(all, plane);
     return all;
 }
@@ -237,7 +237,7 @@ void gather(const Volume& volume, const Box& box, const Moments& moments, Normal
     check(volume, box, channel.size);
     const Geometry geometry(volume, box, channel.size);
     Intensity intensity{false, 0.0, 0.0};
-    Moments resampled;
+    Moments resampled{};
     const Moments* standardise = nullptr;
     if (normalisation == Normalisation::authors) {
         if (!(variance_of(moments) > 0.0)) throw std::invalid_argument("the foreground is constant");

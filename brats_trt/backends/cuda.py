@@ -1,0 +1,178 @@
+"""The stages on a CUDA device. Between the first upload and the label map's download nothing waits for the host.
+
+All memory is taken in the constructor, for a stated largest shape; a run takes none. What the device finds out about a
+case (box, moments, faults, counts) stays there until the label map comes back, and is judged then.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import CaseError, EngineError
+from ..geometry import Box
+from ..kernels import records
+from ..spec import Modality, Spec
+from . import Outcome, StageOptions
+from .cuda_kernels import Kernels
+from .cuda_memory import Memory, memory_order
+from .device import Device, DeviceEngine
+from .foreground import common_box, inspect
+
+if TYPE_CHECKING:
+    from ..case import Volume
+
+Volumes = Sequence[tuple[Modality, "Volume"]]
+LARGEST_SHAPE = (256, 256, 256)
+_STAGES = ("prepare", "infer", "restore", "regions")
+
+
+class CudaBackend:
+    """Runs one case at a time on one device; calls from other threads wait. Backends share a device and nothing else.
+
+    Parameters
+    ----------
+    largest_shape
+        Memory is taken for volumes of up to this many voxels, of up to eight bytes each.
+
+    Raises
+    ------
+    EngineError
+        If the device has too little memory, or the engine's preprocessing is not the authors'.
+    """
+
+    device = "cuda"
+
+    def __init__(
+        self,
+        device: Device,
+        engine: DeviceEngine,
+        options: StageOptions,
+        *,
+        largest_shape: tuple[int, int, int] = LARGEST_SHAPE,
+    ) -> None:
+        if engine.spec.normalisation != "authors":
+            raise EngineError(
+                f"the normalisation {engine.spec.normalisation!r} runs on the CPU only: use device='cpu', or a model "
+                "with the authors' normalisation"
+            )
+        self._device = device
+        self._engine = engine
+        self._options = options
+        self._memory = Memory(device, engine, batch=2 if options.tta else 1, voxels=math.prod(largest_shape))
+        self._kernels = Kernels(device, self._memory, half=engine.half)
+        self._copies, self._work = device.stream(), device.stream()
+        self._uploaded = [device.event() for _ in range(records.MODALITIES)]
+        self._marks = [device.event() for _ in range(len(_STAGES) + 1)]
+        self._lock = threading.Lock()
+
+    @property
+    def precision(self) -> str:
+        """What the network computes in."""
+        return self._engine.precision
+
+    @property
+    def spec(self) -> Spec:
+        """What the network expects of its input."""
+        spec: Spec = self._engine.spec
+        return spec
+
+    @property
+    def model_sha256(self) -> str:
+        """Of the model file."""
+        return self._engine.sha256
+
+    def run(self, volumes: Volumes) -> Outcome:
+        """Segment four volumes of one grid, in the spec's order.
+
+        Raises
+        ------
+        CaseError
+            If a volume is larger than the memory taken, has no foreground or a constant one, or the head is flat.
+        EngineError
+            If the network gives values that are not finite.
+        """
+        with self._lock:
+            self._check_size(volumes)
+            shape = volumes[0][1].data.shape
+            order = memory_order(volumes[0][1].data)
+            self._queue(volumes, order)
+            memory = self._memory
+            self._device.synchronise(self._work)
+            plan = memory.plan.host.view(records.PLAN)[0]
+            warnings, box = self._judge(volumes, plan)
+            kept = tuple(int(count) for count in memory.kept.host.view(np.uint64))
+            labels = np.empty(tuple(shape[axis] for axis in reversed(order)), np.uint8)
+            np.copyto(labels, memory.labels.host[: labels.size].reshape(labels.shape))
+            softmax = memory.download_softmax(self._work)
+        timings = {
+            stage: self._device.elapsed_ms(first, last)
+            for stage, first, last in zip(_STAGES, self._marks[:-1], self._marks[1:], strict=True)
+        }
+        turned = labels.transpose(np.argsort(tuple(reversed(order))))
+        return Outcome(turned, (kept[0], kept[1], kept[2], kept[3]), softmax, box, timings, warnings)
+
+    def _queue(self, volumes: Volumes, order: tuple[int, int, int]) -> None:
+        """Queue everything from the first upload to the last download."""
+        device, memory, kernels = self._device, self._memory, self._kernels
+        device.record(self._marks[0], self._work)
+        memory.describe(volumes, order, self._options)
+        memory.setup.upload(self._work)
+        for k, (_, volume) in enumerate(volumes):
+            memory.volumes[k].upload(volume.data, self._copies)
+            device.record(self._uploaded[k], self._copies)
+            device.wait(self._work, self._uploaded[k])
+            kernels.foreground(k, volume.data.dtype, self._work)
+        kernels.plan(self._work)
+        for k, (_, volume) in enumerate(volumes):
+            kernels.gather(k, volume.data, self._work)
+        device.record(self._marks[1], self._work)
+        for source, target in memory.entries():
+            self._engine.enqueue(source, target, self._work)
+        device.record(self._marks[2], self._work)
+        voxels = math.prod(volumes[0][1].data.shape)
+        kernels.restore(order, voxels, self._work)
+        device.record(self._marks[3], self._work)
+        kernels.drop_regions(voxels, self._work, wanted=self._options.min_region > 0)
+        memory.labels.download(self._work, voxels)
+        memory.plan.download(self._work)
+        memory.kept.download(self._work)
+        device.record(self._marks[4], self._work)
+
+    def _check_size(self, volumes: Volumes) -> None:
+        for modality, volume in volumes:
+            voxels = volume.data.size
+            if voxels > self._memory.voxels or volume.data.dtype.itemsize > 8:
+                raise CaseError(
+                    f"{volume.source}: {modality} has {voxels} voxels of {volume.data.dtype}, but memory was taken for "
+                    f"{self._memory.voxels} of at most 8 bytes: state a larger shape, or crop the volume"
+                )
+
+    def _judge(self, volumes: Volumes, plan: Any) -> tuple[tuple[str, ...], Box]:
+        """Raise what the device found, in the words of the CPU backend."""
+        found = [_foreground_of(record) for record in plan["modality"]]
+        warnings = inspect(volumes, found)
+        common_box(volumes, found)
+        if int(plan["not_finite"]):
+            raise EngineError(
+                "the network gave probabilities that are not finite; build the engine in fp32, or convert it again"
+            )
+        if int(plan["status"]):
+            raise EngineError(f"the device reported the status {int(plan['status']):#x} that the host does not know")
+        lower = [int(n) for n in plan["lower"]]
+        upper = [int(n) + int(extent) for n, extent in zip(plan["lower"], plan["extent"], strict=True)]
+        return warnings, Box((lower[0], lower[1], lower[2]), (upper[0], upper[1], upper[2]))
+
+
+def _foreground_of(record: Any) -> Any:
+    count = int(record["count"])
+    corners = ("lower", "upper") if count else ()
+    box = tuple(tuple(int(n) for n in record[corner]) for corner in corners) or ((0, 0, 0), (0, 0, 0))
+    variance = float(record["squares"]) / count if count else 0.0
+    nonfinite = int(record["nonfinite"])
+    return SimpleNamespace(box=box, count=count, mean=float(record["mean"]), variance=variance, nonfinite=nonfinite)

@@ -1,0 +1,143 @@
+"""How each kernel is launched: its grid, its block and its arguments."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import CaseError
+from ..kernels import STORED_TYPES, kernel_source, records
+from .cuda_memory import Memory, Order, memory_order
+from .device import Device
+
+_TILE = 32
+_TILE_BLOCK = (32, 8, 1)
+_LINE_BLOCK = (256, 1, 1)
+_VOXELS_PER_BLOCK = 4096  # of scatter
+_REGION_VOXELS_PER_THREAD = 8
+
+
+class Kernels:
+    """The kernels of one backend, each compiled at its first use and kept."""
+
+    def __init__(self, device: Device, memory: Memory, *, half: bool) -> None:
+        self._device = device
+        self._memory = memory
+        self._half = half
+        self._by_dtype: dict[tuple[str, str], Any] = {}
+
+    @cached_property
+    def _plan(self) -> Any:
+        return self._device.compile(kernel_source("plan"), "plan")
+
+    @cached_property
+    def _interleave(self) -> Any:
+        return self._device.compile(kernel_source("interleave", half=self._half), "interleave")
+
+    @cached_property
+    def _scatter(self) -> Any:
+        return self._device.compile(kernel_source("scatter"), "scatter")
+
+    @cached_property
+    def _regions(self) -> dict[str, Any]:
+        source = kernel_source("regions")
+        names = ("regions_start", "regions_join", "regions_measure", "regions_drop")
+        return {name: self._device.compile(source, name) for name in names}
+
+    def _for_dtype(self, kernel: str, dtype: np.dtype[Any]) -> Any:
+        if dtype.name not in STORED_TYPES:
+            raise CaseError(f"voxels of {dtype.name} do not run on the device; convert them to float64 or smaller")
+        key = (kernel, dtype.name)
+        if key not in self._by_dtype:
+            source = kernel_source(kernel, stored=dtype.name, half=self._half and kernel == "gather")
+            self._by_dtype[key] = self._device.compile(source, kernel)
+        return self._by_dtype[key]
+
+    def foreground(self, modality: int, dtype: np.dtype[Any], stream: Any) -> None:
+        """Queue the foreground pass over one modality."""
+        memory = self._memory
+        parts = memory.parts.address + modality * records.FOREGROUND_BLOCKS * records.FOREGROUND.itemsize
+        self._device.launch(
+            self._for_dtype("foreground", dtype),
+            (records.FOREGROUND_BLOCKS, 1, 1),
+            _LINE_BLOCK,
+            [
+                memory.volumes[modality].buffer,
+                memory.setup.buffer,
+                np.int32(modality),
+                parts,
+            ],
+            stream,
+        )
+
+    def plan(self, stream: Any) -> None:
+        """Queue the merge of the foregrounds' parts into box, moments and taps."""
+        memory = self._memory
+        arguments = [
+            memory.setup.buffer,
+            memory.parts,
+            memory.plan.buffer,
+            memory.gather_taps,
+            memory.scatter_taps,
+        ]
+        self._device.launch(self._plan, (1, 1, 1), (128, 1, 1), arguments, stream)
+
+    def gather(self, modality: int, data: NDArray[Any], stream: Any) -> None:
+        """Queue crop, normalisation and resampling of one modality."""
+        memory = self._memory
+        fast = memory_order(data)[0]
+        other = 1 if fast == 2 else 2
+        size = memory.size
+        grid = (_tiles(size[fast]), _tiles(size[other]), size[3 - fast - other])
+        arguments = [
+            memory.volumes[modality].buffer,
+            memory.setup.buffer,
+            memory.plan.buffer,
+            memory.gather_taps,
+            np.int32(modality),
+            memory.input,
+        ]
+        self._device.launch(self._for_dtype("gather", data.dtype), grid, _TILE_BLOCK, arguments, stream)
+
+    def restore(self, order: Order, voxels: int, stream: Any) -> None:
+        """Queue the way from probabilities to the label map."""
+        memory = self._memory
+        other = 1 if order[0] == 2 else order[0]
+        size = memory.size
+        grid = (_tiles(size[2]), _tiles(size[other]), size[1 - other])
+        arguments = [memory.softmax.buffer, memory.setup.buffer, memory.plan.buffer, memory.probabilities]
+        self._device.launch(self._interleave, grid, _TILE_BLOCK, arguments, stream)
+        blocks = -(-voxels // _VOXELS_PER_BLOCK)
+        arguments = [
+            memory.probabilities,
+            memory.setup.buffer,
+            memory.plan.buffer,
+            memory.scatter_taps,
+            memory.labels.buffer,
+        ]
+        self._device.launch(self._scatter, (blocks, 1, 1), _LINE_BLOCK, arguments, stream)
+
+    def drop_regions(self, voxels: int, stream: Any, *, wanted: bool) -> None:
+        """Queue the rejection of small regions; `kept` becomes the voxels of each class that are left."""
+        memory = self._memory
+        counts = memory.plan.buffer.address + records.PLAN.fields["counts"][1]  # type: ignore[index]
+        self._device.copy(memory.kept.buffer, counts, memory.kept.buffer.nbytes, stream)
+        if not wanted:
+            return
+        grid = (-(-voxels // (_LINE_BLOCK[0] * _REGION_VOXELS_PER_THREAD)), 1, 1)
+        given = [memory.labels.buffer, memory.setup.buffer, memory.plan.buffer]
+        arguments = {
+            "regions_start": [*given, memory.parents, memory.sizes],
+            "regions_join": [*given, memory.parents],
+            "regions_measure": [*given, memory.parents, memory.sizes],
+            "regions_drop": [*given, memory.parents, memory.sizes, memory.kept.buffer],
+        }
+        for name, kernel in self._regions.items():
+            self._device.launch(kernel, grid, _LINE_BLOCK, arguments[name], stream)
+
+
+def _tiles(samples: int) -> int:
+    return -(-samples // _TILE)

@@ -1,0 +1,139 @@
+"""All memory of a CUDA backend: device buffers with their pinned twins on the host, taken once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..kernels import records
+from ..spec import Modality
+from . import StageOptions
+from .device import Buffer, Device, DeviceEngine
+
+if TYPE_CHECKING:
+    from ..case import Volume
+
+Order = tuple[int, int, int]  # axes from the fastest to the slowest in memory
+_LARGEST_VOXEL = 8  # bytes
+
+
+def memory_order(data: NDArray[Any]) -> Order:
+    """The axes of an array from the fastest to the slowest in memory."""
+    fast, middle, slow = sorted(range(3), key=lambda axis: abs(data.strides[axis]))
+    return (fast, middle, slow)
+
+
+class Twin:
+    """Device memory and pinned host memory of one size."""
+
+    def __init__(self, device: Device, nbytes: int, name: str) -> None:
+        self._device = device
+        self.buffer: Buffer = device.allocate(nbytes, name)
+        self.host: NDArray[np.uint8] = device.pinned(nbytes)
+
+    def upload(self, stream: Any) -> None:
+        """Copy all of the host's side to the device."""
+        self._device.upload(self.buffer, self.host, stream)
+
+    def download(self, stream: Any, nbytes: int | None = None) -> None:
+        """Copy the first bytes of the device's side to the host; all of them by default."""
+        self._device.download(self.host[:nbytes], self.buffer, stream)
+
+
+class VolumeSlot:
+    """Where one modality lies on the device."""
+
+    def __init__(self, device: Device, nbytes: int, name: str) -> None:
+        self._device = device
+        self._twin = Twin(device, nbytes, name)
+        self.address = self._twin.buffer.address
+        self.buffer: Any = self._twin.buffer
+
+    def upload(self, data: NDArray[Any], stream: Any) -> None:
+        """Copy a volume through pinned memory, densely, in its own memory order and the device's byte order."""
+        dense = data.transpose(tuple(reversed(memory_order(data))))
+        native = data.dtype.newbyteorder("=")
+        staged = self._twin.host[: data.size * native.itemsize]
+        np.copyto(staged.view(native).reshape(dense.shape), dense)
+        self._device.upload(self._twin.buffer, staged, stream)
+
+
+class Memory:
+    """Everything that a run reads and writes.
+
+    Parameters
+    ----------
+    voxels
+        Of the largest volume.
+    """
+
+    def __init__(self, device: Device, engine: DeviceEngine, *, batch: int, voxels: int) -> None:
+        crop = math.prod(engine.size)
+        element = 2 if engine.half else 4
+        self._device = device
+        self._engine = engine
+        self._entry_bytes = records.MODALITIES * crop * element
+        self.batch = batch
+        self.voxels = voxels
+        self.volumes = [VolumeSlot(device, voxels * _LARGEST_VOXEL, f"volume {k}") for k in range(records.MODALITIES)]
+        self.setup = Twin(device, records.SETUP.itemsize, "setup")
+        self.plan = Twin(device, records.PLAN.itemsize, "plan")
+        self.kept = Twin(device, records.CLASSES * 8, "kept")
+        parts = records.MODALITIES * records.FOREGROUND_BLOCKS * records.FOREGROUND.itemsize
+        self.parts = device.allocate(parts, "parts")
+        self.gather_taps = device.allocate(records.TAPS_BYTES, "gather taps")
+        self.scatter_taps = device.allocate(records.TAPS_BYTES, "scatter taps")
+        self.input = device.allocate(batch * self._entry_bytes, "input")
+        self.softmax = Twin(device, batch * self._entry_bytes, "softmax")
+        self.probabilities = device.allocate(crop * records.CLASSES * 4, "probabilities")
+        self.labels = Twin(device, voxels, "labels")
+        self.parents = device.allocate(voxels * 4, "parents")
+        self.sizes = device.allocate(voxels * 4, "sizes")
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """Voxels of the crop along x, y and z."""
+        return self._engine.size
+
+    def entries(self) -> Iterator[tuple[int, int]]:
+        """Addresses of the network's input and output, a batch entry at a time."""
+        for entry in range(self.batch):
+            offset = entry * self._entry_bytes
+            yield self.input.address + offset, self.softmax.buffer.address + offset
+
+    def describe(self, volumes: Sequence[tuple[Modality, Volume]], order: Order, options: StageOptions) -> None:
+        """Fill the setup record for a case whose label map has the given memory order."""
+        setup = self.setup.host.view(records.SETUP)[0]
+        for layout, (_, volume) in zip(setup["modality"], volumes, strict=True):
+            _describe_layout(layout, volume)
+        setup["size"] = self.size
+        setup["batch"] = self.batch
+        setup["label_axes"] = order
+        setup["values"] = options.label_values
+        setup["min_region"] = options.min_region
+
+    def download_softmax(self, stream: Any) -> NDArray[np.float32]:
+        """(batch, 4, D, H, W) float32, fresh."""
+        self.softmax.download(stream)
+        self._device.synchronise(stream)
+        dtype = np.float16 if self._engine.half else np.float32
+        shape = (self.batch, records.CLASSES, *self.size)
+        return self.softmax.host.view(dtype).reshape(shape).astype(np.float32)
+
+
+def _describe_layout(layout: Any, volume: Volume) -> None:
+    """Of a volume as `VolumeSlot` stages it: dense in its own memory order."""
+    data = volume.data
+    order = memory_order(data)
+    stride = data.dtype.itemsize
+    for axis in order:
+        layout["strides"][axis] = stride
+        stride *= data.shape[axis]
+    layout["shape"] = data.shape
+    layout["axes"] = order
+    layout["slope"] = volume.slope
+    layout["intercept"] = volume.intercept

@@ -1,0 +1,94 @@
+// One modality as stored -> its channel of the network's input: crop, normalise and resample, and the mirrored entry.
+//
+//   scipy: oracle.prepare_channel, which is zoom(crop(normalise_authors(v), box), size, order=1)
+//
+// A block of 32 x 8 threads makes a tile of 32 x 32 samples. Lanes run along the axis that is fastest in memory while
+// they read, and along z, the tensor's fastest, while they write; the tile turns from one to the other in shared
+// memory. Grid: x = tiles along the fastest axis, y = tiles along the other axis of the tile, z = samples of the third.
+#include "common.cuh"
+
+namespace brats {
+
+constexpr int tile = 32;
+
+struct Sampler {
+    const unsigned char* origin;  // of the box
+    const Layout& layout;
+    float mean;
+    float inverse_std;
+    bool with_scale;
+
+    __device__ __forceinline__ float at(const unsigned char* voxel) const {
+        if (with_scale) return intensity(scaled(voxel, layout));
+        return intensity(native(voxel));
+    }
+
+    template <class Value>
+    __device__ __forceinline__ float intensity(Value value) const {
+        return is_foreground(value) ? normalised(static_cast<float>(value), mean, inverse_std) : 0.0F;
+    }
+
+    __device__ __forceinline__ float row(const unsigned char* voxel, const AxisTap& x) const {
+        const unsigned char* lower = voxel + x.lower * layout.strides[0];
+        return mix(at(lower), at(lower + layout.strides[0]), x.weight);
+    }
+
+    __device__ __forceinline__ float plane(const unsigned char* voxel, const AxisTap& x, const AxisTap& y) const {
+        const unsigned char* lower = voxel + y.lower * layout.strides[1];
+        return mix(row(lower, x), row(lower + layout.strides[1], x), y.weight);
+    }
+
+    __device__ __forceinline__ float sample(const AxisTap& x, const AxisTap& y, const AxisTap& z) const {
+        const unsigned char* lower = origin + z.lower * layout.strides[2];
+        return mix(plane(lower, x, y), plane(lower + layout.strides[2], x, y), z.weight);
+    }
+};
+
+}  // namespace brats
+
+using namespace brats;
+
+extern "C" __global__ void __launch_bounds__(256)
+    gather(const unsigned char* data, const Setup* setup, const Plan* plan, const Taps* taps, int modality,
+           Tensor* input) {
+    if (plan->status != 0) return;
+    const Layout& layout = setup->modality[modality];
+    const Moments& moments = plan->modality[modality].moments;
+    const unsigned char* origin = data;
+    for (int k = 0; k < 3; ++k) origin += plan->lower[k] * layout.strides[k];
+    const Sampler sampler{origin, layout, static_cast<float>(moments.mean),
+                          static_cast<float>(1.0 / sqrt(variance_of(moments))), is_scaled(layout)};
+
+    // The tile lies along `fast` and `other`; one of them is z.
+    const int fast = static_cast<int>(layout.axes[0]);
+    const int other = fast == 2 ? 1 : 2;
+    const int third = 3 - fast - other;
+    const int first_fast = blockIdx.x * tile;
+    const int first_other = blockIdx.y * tile;
+    __shared__ float turned[tile][tile + 1];
+
+    int at[3];
+    at[third] = blockIdx.z;
+    at[fast] = first_fast + threadIdx.x;
+    for (int row = threadIdx.y; row < tile; row += blockDim.y) {
+        at[other] = first_other + row;
+        if (at[fast] < setup->size[fast] && at[other] < setup->size[other])
+            turned[row][threadIdx.x] = sampler.sample(taps->axis[0][at[0]], taps->axis[1][at[1]], taps->axis[2][at[2]]);
+    }
+    __syncthreads();
+
+    const Int64 size_y = setup->size[1];
+    const Int64 size_z = setup->size[2];
+    const Int64 voxels = setup->size[0] * size_y * size_z;
+    Tensor* plain = input + modality * voxels;
+    Tensor* mirrored = input + (modalities + modality) * voxels;
+    for (int row = threadIdx.y; row < tile; row += blockDim.y) {
+        const int along_z = threadIdx.x;
+        at[fast] = first_fast + (fast == 2 ? along_z : row);
+        at[other] = first_other + (fast == 2 ? row : along_z);
+        if (at[fast] >= setup->size[fast] || at[other] >= setup->size[other]) continue;
+        const float value = fast == 2 ? turned[row][along_z] : turned[along_z][row];
+        store(plain + (at[0] * size_y + at[1]) * size_z + at[2], value);
+        if (setup->batch == 2) store(mirrored + (at[0] * size_y + size_y - 1 - at[1]) * size_z + at[2], value);
+    }
+}

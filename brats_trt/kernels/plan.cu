@@ -1,0 +1,83 @@
+// The parts of four foregrounds -> the box, the moments, and the taps of both resamplings; all that the host would
+// otherwise have to read back to decide what comes next.
+//
+//   scipy: the box of tests/oracle.py's authors_box, the coordinates of scipy.ndimage.zoom with the last one clamped
+//
+// One block of 128 threads: a warp a modality, then all threads make taps.
+#include "common.cuh"
+
+namespace brats {
+
+__device__ __forceinline__ void include(Foreground& into, const Foreground& more) {
+    merge(into.moments, more.moments);
+    into.nonfinite += more.nonfinite;
+    for (int k = 0; k < 3; ++k) {
+        into.lower[k] = min(into.lower[k], more.lower[k]);
+        into.upper[k] = max(into.upper[k], more.upper[k]);
+    }
+}
+
+// The authors slice [first:last], so that the last plane of each axis is lost.
+__device__ __forceinline__ void choose_box(Plan& plan) {
+    plan.status = 0;
+    plan.not_finite = 0;
+    for (int m = 0; m < modalities; ++m) {
+        const double variance = variance_of(plan.modality[m].moments);
+        if (plan.modality[m].moments.count == 0)
+            plan.status |= 1LL << (Fault::empty + m);
+        else if (!is_finite(variance))
+            plan.status |= 1LL << (Fault::overflow + m);
+        else if (!(variance > 0.0))
+            plan.status |= 1LL << (Fault::constant + m);
+    }
+    for (int k = 0; k < 3; ++k) {
+        Int64 lower = plan.modality[0].lower[k];
+        Int64 upper = plan.modality[0].upper[k];
+        for (int m = 1; m < modalities; ++m) {
+            lower = min(lower, plan.modality[m].lower[k]);
+            upper = max(upper, plan.modality[m].upper[k]);
+        }
+        plan.lower[k] = lower;
+        plan.extent[k] = upper - lower - 1;
+        if (plan.extent[k] < 2) plan.status |= 1LL << (Fault::flat + k);
+    }
+    for (int c = 0; c < classes; ++c) plan.counts[c] = 0;
+}
+
+__device__ __forceinline__ AxisTap as_float(const Tap& exact) {
+    return {static_cast<int>(exact.lower), static_cast<float>(exact.weight)};
+}
+
+}  // namespace brats
+
+using namespace brats;
+
+// `parts` holds foreground_blocks parts of each modality, one modality after the other.
+extern "C" __global__ void __launch_bounds__(128)
+    plan(const Setup* setup, const Foreground* parts, Plan* made, Taps* gather_taps, Taps* scatter_taps) {
+    const int warp = threadIdx.x / 32;
+    const int lane = threadIdx.x % 32;
+    constexpr int parts_per_lane = foreground_blocks / 32;
+
+    __shared__ Foreground of_lane[modalities][32];
+    const Foreground* first = parts + warp * foreground_blocks + lane * parts_per_lane;
+    Foreground mine = first[0];
+    for (int i = 1; i < parts_per_lane; ++i) include(mine, first[i]);
+    of_lane[warp][lane] = mine;
+    __syncthreads();
+    if (lane == 0) {
+        for (int other = 1; other < 32; ++other) include(mine, of_lane[warp][other]);
+        made->modality[warp] = mine;
+    }
+    __syncthreads();
+    if (threadIdx.x == 0) choose_box(*made);
+    __syncthreads();
+    if (made->status != 0) return;
+    for (int k = 0; k < 3; ++k) {
+        const Int64 extent = made->extent[k];
+        const Int64 size = setup->size[k];
+        for (int i = threadIdx.x; i < size; i += blockDim.x) gather_taps->axis[k][i] = as_float(tap(i, extent, size));
+        for (int i = threadIdx.x; i < extent; i += blockDim.x)
+            scatter_taps->axis[k][i] = as_float(tap(i, size, extent));
+    }
+}

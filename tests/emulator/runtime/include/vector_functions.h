@@ -1,0 +1,2 @@
+// Nothing: kernel.hpp comes before every source and has it all.
+#pragma once

@@ -1,0 +1,198 @@
+"""The CUDA backend on an emulated device: every stage against the host's, and the whole against the CPU backend."""
+
+from __future__ import annotations
+
+import heads
+import numpy as np
+import oracle
+import pytest
+from emulated_device import EmulatedDevice, TinyEngine
+from models import tiny_model
+from tolerances import GATHER_ON_DEVICE, MOMENTS
+
+from brats_trt import CaseError, EngineError, Segmenter, Spec, _host
+from brats_trt.backends import StageOptions
+from brats_trt.backends.cuda import CudaBackend
+from brats_trt.case import Volume
+from brats_trt.kernels import records
+from brats_trt.spec import MODALITIES
+
+OPTIONS = StageOptions(tta=False, min_region=0.1, label_values=(0, 1, 2, 4))
+SHAPE = (48, 48, 48)
+
+
+def as_volumes(arrays, *, slope=1.0, intercept=0.0):
+    return [(name, Volume(arrays[name], slope, intercept, f"the array of {name}")) for name in MODALITIES]
+
+
+def run(arrays, *, device=None, options=OPTIONS, half=False, **scale):
+    device = device or EmulatedDevice()
+    backend = CudaBackend(device, TinyEngine(device, half=half), options, largest_shape=SHAPE)
+    return backend, backend.run(as_volumes(arrays, **scale))
+
+
+def stored(dtype, order="F"):
+    """The tumour's head in another dtype and order."""
+    arrays = heads.volumes()
+    scale = {"int8": 0.1, "uint8": 0.2, "float16": 0.37}.get(dtype, 1.0)
+    return {name: np.asarray((v * scale).astype(dtype), order=order) for name, v in arrays.items()}
+
+
+ORDERS = {
+    "F": lambda v: np.asfortranarray(v),
+    "C": lambda v: np.ascontiguousarray(v),
+    "yxz": lambda v: np.ascontiguousarray(v.transpose(2, 0, 1)).transpose(1, 2, 0),
+    "view": lambda v: np.repeat(v, 2, axis=1)[:, ::2],
+    "big-endian": lambda v: v.astype(v.dtype.newbyteorder(">")),
+}
+
+
+def assert_stages_equal_the_hosts(backend, arrays, **scale):
+    plan = backend._memory.plan.host.view(records.PLAN)[0]
+    found = {name: _host.foreground(arrays[name], **scale) for name in MODALITIES}
+    for record, name in zip(plan["modality"], MODALITIES, strict=True):
+        expected = found[name]
+        assert (tuple(record["lower"]), tuple(record["upper"])) == expected.box
+        assert record["count"] == expected.count
+        assert record["nonfinite"] == expected.nonfinite
+        assert record["mean"] == pytest.approx(expected.mean, rel=MOMENTS)
+        assert record["squares"] / record["count"] == pytest.approx(expected.variance, rel=MOMENTS)
+    box = (tuple(plan["lower"]), tuple(plan["lower"] + plan["extent"]))
+    batch = backend._memory.batch
+    dtype = np.float16 if backend._engine.half else np.float32
+    size = backend._memory.size
+    crop = backend._memory.input.read(dtype, (batch, 4, *size)).astype(np.float32)
+    for channel, name in enumerate(MODALITIES):
+        expected = np.zeros((batch, 4, *size), np.float32)
+        moments = {"mean": found[name].mean, "variance": found[name].variance}
+        _host.gather(arrays[name], box, expected, channel, **moments, **scale)
+        tolerance = 5e-4 if backend._engine.half else GATHER_ON_DEVICE
+        np.testing.assert_allclose(crop[:, channel], expected[:, channel], rtol=0, atol=tolerance)
+
+
+def assert_labels_equal_the_hosts(backend, outcome, arrays, options=OPTIONS):
+    """But for voxels where the two greatest probabilities lie within float32's rounding."""
+    softmax = outcome.softmax
+    labels = np.empty(arrays["t1"].shape, np.uint8)
+    box = (outcome.box.lower, outcome.box.upper)
+    _host.scatter(softmax, box, labels, values=options.label_values)
+    if options.min_region:
+        labels = oracle.drop_small_regions(labels, options.min_region)
+    assert (outcome.labels != labels).mean() < 1e-4
+    counts = tuple(int((outcome.labels == value).sum()) for value in options.label_values)
+    assert outcome.counts == counts
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_every_stage_equals_the_hosts_in_every_memory_order(order):
+    arrays = {name: ORDERS[order](v) for name, v in heads.volumes().items()}
+    backend, outcome = run(arrays)
+    assert_stages_equal_the_hosts(backend, arrays)
+    assert_labels_equal_the_hosts(backend, outcome, arrays)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "float16", "float32", "float64", "int64"])
+def test_every_stage_equals_the_hosts_for_every_dtype(dtype):
+    arrays = stored(dtype)
+    backend, outcome = run(arrays)
+    assert_stages_equal_the_hosts(backend, arrays)
+    assert_labels_equal_the_hosts(backend, outcome, arrays)
+
+
+def test_slope_and_intercept_apply():
+    arrays = heads.volumes()
+    backend, outcome = run(arrays, slope=0.25, intercept=-3.0)
+    assert_stages_equal_the_hosts(backend, arrays, slope=0.25, intercept=-3.0)
+    assert_labels_equal_the_hosts(backend, outcome, arrays)
+
+
+def test_nan_and_infinities_are_background_and_counted():
+    arrays = {name: v.astype(np.float32) for name, v in heads.volumes().items()}
+    arrays["t2"][0, 1, 0], arrays["t2"][20, 20, 20] = np.nan, np.inf
+    backend, outcome = run(arrays)
+    assert_stages_equal_the_hosts(backend, arrays)
+    assert "t2 has 2 NaN or infinite voxels" in outcome.warnings[0]
+
+
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("tta", [False, True])
+def test_the_whole_equals_the_cpu_backend(tmp_path, tta, half):
+    options = StageOptions(tta=tta, min_region=0.1, label_values=(0, 2, 1, 3))
+    arrays = heads.volumes()
+    backend, outcome = run(arrays, options=options, half=half)
+    assert_stages_equal_the_hosts(backend, arrays)
+    assert_labels_equal_the_hosts(backend, outcome, arrays, options)
+    expected = Segmenter(tiny_model(tmp_path / "m.onnx"), tta=tta, labels="msd", precision="fp32").run(arrays)
+    assert (outcome.labels != expected.labels).mean() < (2e-3 if half else 1e-4)
+    assert outcome.box == expected.box
+
+
+def test_small_regions_go_and_the_counts_follow():
+    arrays = heads.volumes()
+    arrays["flair"][8:13, 20:25, 16:21] = 900
+    options = StageOptions(tta=False, min_region=0.0, label_values=(0, 1, 2, 4))
+    _, kept = run(arrays, options=options)
+    backend, dropped = run(arrays)
+    assert kept.labels.astype(bool).sum() > dropped.labels.astype(bool).sum()
+    assert_labels_equal_the_hosts(backend, dropped, arrays)
+
+
+def test_nothing_waits_for_the_host_between_the_first_upload_and_the_last_download():
+    device = EmulatedDevice()
+    run(heads.volumes(), device=device)
+    operations = [operation for operation, _ in device.calls]
+    first = operations.index("upload")
+    last_labels = max(k for k, operation in enumerate(operations) if operation == "launch")
+    assert "synchronise" not in operations[first:last_labels]
+    assert "download" not in operations[first:last_labels]
+
+
+def test_a_foreground_pass_runs_before_the_next_upload():
+    device = EmulatedDevice()
+    run(heads.volumes(), device=device)
+    steps = [(operation, what) for operation, what in device.calls if operation == "upload" or what == "foreground"]
+    assert [operation for operation, _ in steps if operation != "compile"][1:] == ["upload", "launch"] * 4
+
+
+def test_a_warm_run_takes_no_memory_and_compiles_nothing():
+    device = EmulatedDevice()
+    backend, first = run(heads.volumes(), device=device)
+    device.calls.clear()
+    second = backend.run(as_volumes(heads.volumes()))
+    assert not {"allocate", "pinned", "compile"} & {operation for operation, _ in device.calls}
+    assert np.array_equal(first.labels, second.labels)
+
+
+def test_backends_on_one_device_share_no_state():
+    device = EmulatedDevice()
+    one, first = run(heads.volumes(), device=device)
+    _, other = run(heads.volumes(seed=3), device=device)
+    assert not np.array_equal(first.labels, other.labels)
+    assert np.array_equal(one.run(as_volumes(heads.volumes())).labels, first.labels)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (np.zeros(heads.SHAPE, np.int16), "flair has no voxel above zero"),
+        (np.full(heads.SHAPE, np.nan), r"all \d+ voxels of flair are NaN or infinite"),
+        (np.full(heads.SHAPE, 7, np.uint8), "flair is constant"),
+        (np.ones((49, 48, 48), np.int16), "memory was taken for"),
+    ],
+)
+def test_a_bad_modality_is_refused_in_the_words_of_the_cpu_backend(bad, message):
+    with pytest.raises(CaseError, match=message):
+        run({**heads.volumes(), "flair": bad})
+
+
+def test_a_network_that_gives_nan_is_refused(monkeypatch):
+    monkeypatch.setattr("emulated_device.tiny_softmax", lambda crop: np.full(crop.shape, np.nan, np.float32))
+    with pytest.raises(EngineError, match="not finite"):
+        run(heads.volumes())
+
+
+def test_the_cards_normalisation_is_refused():
+    device = EmulatedDevice()
+    engine = TinyEngine(device, spec=Spec(normalisation="card"))
+    with pytest.raises(EngineError, match="use device='cpu'"):
+        CudaBackend(device, engine, OPTIONS, largest_shape=SHAPE)
