@@ -216,6 +216,10 @@ def _from_image(image: Any, source: str, order: Sequence[Modality] | None) -> _P
 def _as_array(value: Any, source: str) -> NDArray[Any]:
     if _lies_on_a_gpu(value):
         raise CaseError(f"{source} lies on a GPU, but this segmenter runs on the CPU: copy it to the host first")
+    if isinstance(value, np.ma.MaskedArray):
+        raise CaseError(f"{source} is a masked array, whose mask would be lost: give its filled(0)")
+    if value is None or isinstance(value, (bytes, bool, int, float)):
+        raise CaseError(f"{source} is {value!r}; expected a path, a nibabel image or an array")
     to_array: Callable[..., NDArray[Any]] = np.asarray
     try:
         return to_array(value)
@@ -238,6 +242,7 @@ def _assemble(name: str, placed: Mapping[Modality, _Placed]) -> Case:
     reference = next((p for p in placed.values() if p.affine is not None), next(iter(placed.values())))
     shape = reference.volume.data.shape
     for modality, other in placed.items():
+        _check_unit(other)
         if other.volume.data.shape != shape:
             raise CaseError(
                 f"{other.volume.source}: {modality} has shape {other.volume.data.shape}, but "
@@ -253,3 +258,12 @@ def _assemble(name: str, placed: Mapping[Modality, _Placed]) -> Case:
             )
     affine = np.eye(4) if reference.affine is None else reference.affine
     return Case(name, {modality: p.volume for modality, p in placed.items()}, affine, reference.header)
+
+
+def _check_unit(placed: _Placed) -> None:
+    """Refuse a header in other units than millimetres; an unknown unit is taken as millimetres, as everywhere."""
+    unit = "unknown" if placed.header is None else str(placed.header.get_xyzt_units()[0])
+    if unit not in ("mm", "unknown"):
+        raise CaseError(
+            f"{placed.volume.source}: the header's unit of length is the {unit}; expected millimetres: export it again"
+        )

@@ -32,13 +32,14 @@ def find_volumes(folder: Path) -> dict[Modality, Path]:
     Raises
     ------
     CaseError
-        If a modality has no file or more than one.
+        If a modality has no file or more than one, or the files are of more than one case.
     """
     try:
         names = sorted(entry.name for entry in os.scandir(folder) if not entry.name.startswith("."))
     except OSError as fault:
         raise CaseError(f"{folder}: the folder cannot be read ({fault.strerror}); give a case folder") from None
     found: dict[Modality, Path] = {}
+    cases: dict[str, str] = {}
     for name in names:
         match = _FILE_NAME.fullmatch(name)
         if match is None:
@@ -49,9 +50,15 @@ def find_volumes(folder: Path) -> dict[Modality, Path]:
                 f"{folder}: both {found[modality].name} and {name} are {modality}; keep one file a modality"
             )
         found[modality] = folder / name
+        cases.setdefault(match["case"].lower(), name)
     missing = [modality for modality in MODALITIES if modality not in found]
     if missing:
         raise CaseError(f"{folder}: no file for {', '.join(missing)}; expected {_EXPECTED}")
+    if len(cases) > 1:
+        raise CaseError(
+            f"{folder}: the files are of {len(cases)} cases ({', '.join(cases.values())}); keep one case a folder, or "
+            "give the files by modality"
+        )
     return found
 
 

@@ -17,7 +17,7 @@ def write_whole(target: Path, content: bytes) -> None:
     CaseError
         If the folder or the file cannot be written.
     """
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+    temporary = target.with_name(f".{secrets.token_hex(8)}")
     try:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     except OSError as fault:

@@ -46,7 +46,7 @@ def write_nifti(image: Any, path: str | os.PathLike[str], *, overwrite: bool) ->
     target = Path(path)
     if not target.name.endswith((".nii", ".nii.gz")):
         raise CaseError(f"{target}: expected a name that ends in .nii or .nii.gz: rename the output")
-    if target.exists() and not overwrite:
+    if os.path.lexists(target) and not overwrite:
         raise CaseError(f"{target}: exists already and is kept; pass overwrite (--overwrite) or name another output")
     content = image.to_bytes()
     if target.name.endswith(".gz"):

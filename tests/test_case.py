@@ -295,3 +295,34 @@ def test_a_4d_file_as_one_modality_is_refused(tmp_path, volumes):
     save(folder / "a_t1.nii.gz", np.stack([volume()] * volumes, axis=3))
     with pytest.raises(CaseError, match="expected a volume"):
         load_case(folder)
+
+
+def test_files_of_two_cases_in_one_folder_are_refused(tmp_path):
+    folder = write_case(tmp_path / "a")
+    (folder / "a_t2.nii.gz").rename(folder / "b_t2.nii.gz")
+    with pytest.raises(CaseError, match=r"files are of 2 cases \(.*a_.*b_t2.*\); keep one case a folder"):
+        load_case(folder)
+
+
+@pytest.mark.parametrize("unit", ["meter", "micron"])
+def test_a_header_in_other_units_than_millimetres_is_refused(tmp_path, unit):
+    folder = write_case(tmp_path / "a")
+    image = nibabel.load(folder / "a_t2.nii.gz")
+    image.header.set_xyzt_units(unit)
+    nibabel.save(nibabel.Nifti1Image(volume(1), OBLIQUE, image.header), folder / "a_t2.nii.gz")
+    with pytest.raises(CaseError, match=f"unit of length is the {unit}; expected millimetres"):
+        load_case(folder)
+
+
+def test_a_masked_array_is_refused_since_its_mask_would_be_lost():
+    masked = np.ma.masked_array(ARRAYS["t2"], mask=ARRAYS["t2"] > 50)
+    with pytest.raises(CaseError, match="masked array"):
+        load_case({**ARRAYS, "t2": masked})
+
+
+@pytest.mark.parametrize("source", [None, 5, b"folder"])
+def test_what_is_no_source_at_all_is_told_so(source):
+    with pytest.raises(CaseError, match="expected a path, a nibabel image or an array"):
+        load_case(source)
+    with pytest.raises(CaseError, match="expected a path, a nibabel image or an array"):
+        load_case({**ARRAYS, "t2": source})

@@ -294,3 +294,62 @@ def test_a_terminal_gets_a_bar(monkeypatch):
     assert "1/2" in text
     assert "\x1b[" in text
     assert "[1/2] P1.nii.gz in 1.00 s" in text
+
+
+def test_an_input_is_never_written_over(run, tmp_path, engine):
+    stacked = np.stack([heads.volumes()[name] for name in ("flair", "t1", "t1ce", "t2")], axis=3)
+    case = save(tmp_path / "case.nii.gz", stacked)
+    before = case.read_bytes()
+    assert_refused(run("segment", case, "-o", tmp_path, "--engine", engine, "--overwrite"), "is the input")
+    assert case.read_bytes() == before
+
+
+def test_convert_never_writes_over_its_sources(run, tmp_path):
+    symbol, weights = tmp_path / "a.json", tmp_path / "a.params"
+    symbol.write_text("{}")
+    weights.write_bytes(b"weights")
+    assert_refused(run("convert", symbol, weights, "-o", weights, "--overwrite"), "is the input")
+    assert weights.read_bytes() == b"weights"
+
+
+def test_two_outputs_of_one_name_are_refused_before_any_work(run, tmp_path, engine):
+    cases = [head_case(tmp_path / name) for name in ("a", "a_probabilities")]
+    outcome = run("segment", *cases, "-o", tmp_path / "out", "--engine", engine, "--probabilities")
+    assert_refused(outcome, "would both be written as a_probabilities.nii.gz")
+
+
+def test_a_folder_in_an_outputs_place_is_kept_with_its_neighbours(run, tmp_path, engine):
+    case = head_case(tmp_path / "P1")
+    (tmp_path / "out" / "P1.nii.gz").mkdir(parents=True)
+    (tmp_path / "out" / "P1_probabilities.nii.gz").write_bytes(b"precious")
+    options = ("--overwrite", "--probabilities", "--engine", engine)
+    assert_refused(run("segment", case, "-o", tmp_path / "out", *options), "is a folder and is kept")
+    assert (tmp_path / "out" / "P1_probabilities.nii.gz").read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("empty", ["case", "output", "engine"])
+def test_an_empty_name_is_refused(run, tmp_path, engine, empty):
+    names = {"case": head_case(tmp_path / "P1"), "output": tmp_path / "out", "engine": engine, empty: ""}
+    outcome = run("segment", names["case"], "-o", names["output"], "--engine", names["engine"])
+    assert_refused(outcome, "an empty name was given")
+
+
+def test_names_are_printed_as_they_are(run, tmp_path, engine):
+    cases = [head_case(tmp_path / name) for name in ("a[x]", "a[y]")]
+    code, out, _ = run("segment", *cases, "-o", tmp_path / "out", "--engine", engine)
+    assert code == 0
+    assert "a[x]" in out
+    assert "a[y]" in out
+
+
+@pytest.mark.parametrize("length", [235, 252])
+def test_a_long_name_is_written_or_refused_in_one_line(run, tmp_path, engine, length):
+    folder = tmp_path / ("x" * length)
+    folder.mkdir()
+    for name, volume in heads.volumes().items():
+        save(folder / f"x_{name}.nii", volume)
+    outcome = run("segment", folder, "-o", tmp_path / "out", "--engine", engine)
+    if length == 235:
+        assert outcome[0] == 0
+    else:
+        assert_refused(outcome, "cannot be written (File name too long)")

@@ -350,6 +350,15 @@ def test_a_model_with_weights_in_other_files_is_refused(tmp_path):
         Segmenter(tmp_path / "external.onnx")
 
 
+def test_a_model_that_gives_another_shape_than_it_declares_is_refused(tmp_path):
+    model = onnx.load(tiny_model(tmp_path / "m.onnx"))
+    model.graph.node[1].output[0] = "one"
+    model.graph.node.append(onnx.helper.make_node("Concat", ["one", "one"], ["softmax_lbl3"], axis=1))
+    onnx.save(model, tmp_path / "liar.onnx")
+    with pytest.raises(EngineError, match=r"gives \[1, 8, 16, 16, 16\]|does not compile"):
+        Segmenter(tmp_path / "liar.onnx")
+
+
 def test_a_network_that_fails_is_an_engine_error(model, monkeypatch):
     segmenter = Segmenter(model, precision="fp32")
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import EngineError
 from .agreement import agrees
-from .model import Model
+from .model import CLASSES, Model
 from .openvino_norms import sum_norms_in_blocks
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -97,6 +97,13 @@ class OpenVinoEngine:
                 f"{model.path}: OpenVINO does not compile the model ({reason}); export it again with "
                 "`brats-trt convert`"
             ) from fault
+        expected = [1, CLASSES, *model.size]
+        shapes = [list(port.get_partial_shape().get_max_shape()) for port in (compiled.input(0), compiled.output(0))]
+        if shapes != [expected, expected]:
+            raise EngineError(
+                f"{model.path}: the compiled network takes {shapes[0]} and gives {shapes[1]}, but the file declares "
+                f"{expected} for both: export it again with `brats-trt convert`"
+            )
         self.compiled = compiled
         self._request = compiled.create_infer_request()
         self._input_dtype = compiled.input(0).element_type.to_dtype()
@@ -113,9 +120,9 @@ class OpenVinoEngine:
         """
         source = crop if self._input_dtype == crop.dtype else crop.astype(self._input_dtype)
         target = softmax if self._output_dtype == softmax.dtype else np.empty(softmax.shape, self._output_dtype)
-        self._request.set_input_tensor(self._tensor(source, shared_memory=True))
-        self._request.set_output_tensor(self._tensor(target, shared_memory=True))
         try:
+            self._request.set_input_tensor(self._tensor(source, shared_memory=True))
+            self._request.set_output_tensor(self._tensor(target, shared_memory=True))
             self._request.infer()
         except RuntimeError as fault:
             reason = " ".join(str(fault).split())[:300]

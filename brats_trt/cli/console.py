@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -43,7 +44,7 @@ class CaseProgress:
     def start(self, name: str) -> None:
         """Say which case is being worked on."""
         if self._bar and self._task is not None:
-            self._bar.update(self._task, description=name)
+            self._bar.update(self._task, description=escape(name))
 
     def done(self, line: str) -> None:
         """Count a case as finished, with what became of it."""
@@ -94,7 +95,7 @@ def _table(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[str]]
     for column in columns:
         table.add_column(column, justify="right")
     for name, cells in rows.items():
-        table.add_row(name, *cells)
+        table.add_row(escape(name), *cells)
     return table
 
 

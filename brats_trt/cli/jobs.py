@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping
@@ -55,18 +56,26 @@ def plan_jobs(cases: list[Path], folder: Path, *, probabilities: bool) -> list[J
     Raises
     ------
     CaseError
-        If two cases would be written to one file.
+        If two cases would be written to one file, or a case over itself.
     """
-    jobs: dict[str, Job] = {}
+    jobs: list[Job] = []
+    writers: dict[Path, Path] = {}
     for case in cases:
         name = case_name(case)
-        if name in jobs:
-            raise CaseError(
-                f"{case} and {jobs[name].case} would both be written as {name}.nii.gz: segment them into two folders"
-            )
         extra = folder / f"{name}_probabilities.nii.gz" if probabilities else None
-        jobs[name] = Job(case, name, folder / f"{name}.nii.gz", extra)
-    return list(jobs.values())
+        jobs.append(Job(case, name, folder / f"{name}.nii.gz", extra))
+        for output in jobs[-1].outputs:
+            if output in writers:
+                raise CaseError(
+                    f"{case} and {writers[output]} would both be written as {output.name}: give each case once, and "
+                    "cases of one name in two runs with two output folders"
+                )
+            writers[output] = case
+    for output in writers:
+        for case in cases:
+            if os.path.exists(output) and os.path.exists(case) and os.path.samefile(output, case):
+                raise CaseError(f"{output}: is the input {case} itself, and is kept: choose another output folder")
+    return jobs
 
 
 def run_jobs(
@@ -93,7 +102,9 @@ def run_jobs(
 
 def _run(segmenter: Segmenter, job: Job, *, overwrite: bool) -> Done:
     for path in job.outputs:
-        if path.exists() and not overwrite:
+        if os.path.isdir(path):
+            raise CaseError(f"{path}: is a folder and is kept; choose another output folder")
+        if os.path.lexists(path) and not overwrite:
             raise CaseError(f"{path}: exists already and is kept; pass --overwrite or another output folder")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CaseWarning)

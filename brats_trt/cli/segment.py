@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from .. import __version__
+from ..errors import CaseError
 from ..files import check_folder
 from ..notice import NOTICE
 from ..segmenter import Device, Segmenter
@@ -28,10 +29,10 @@ _PROFILES: Mapping[Profile | None, tuple[bool, float]] = {
 
 
 def segment_cases(
-    cases: Annotated[list[Path], typer.Argument(metavar="CASE...", help="Case folders, or 4-D Decathlon files.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for <case>.nii.gz.")],
+    cases: Annotated[list[str], typer.Argument(metavar="CASE...", help="Case folders, or 4-D Decathlon files.")],
+    output: Annotated[str, typer.Option("-o", "--output", metavar="DIR", help="Folder for <case>.nii.gz.")],
     engine: Annotated[
-        Path | None, typer.Option(metavar="E", help="An .onnx file; without it the demo model (synthetic data only).")
+        str | None, typer.Option(metavar="E", help="An .onnx file; without it the demo model (synthetic data only).")
     ] = None,
     tta: Annotated[
         bool | None, typer.Option("--tta/--no-tta", help="Average with the mirrored input: twice the time.")
@@ -53,8 +54,12 @@ def segment_cases(
 ) -> None:
     """Segment brain tumours: four volumes of each case in, a label map on the same grid out."""
     profile_tta, profile_region = _PROFILES[profile]
-    jobs = plan_jobs(cases, output, probabilities=probabilities)
-    check_folder(output)
+    if not all((*cases, output, "no engine" if engine is None else engine)):
+        raise CaseError(
+            "an empty name was given for a case, the output or the engine: is a variable of the shell unset?"
+        )
+    jobs = plan_jobs([Path(case) for case in cases], Path(output), probabilities=probabilities)
+    check_folder(Path(output))
     segmenter = Segmenter(
         engine,
         device=device,

@@ -128,6 +128,9 @@ def convert(
     """
     target = Path(output)
     _check_options(target, precision=precision, size=size, io=io, fusion=fusion, overwrite=overwrite)
+    for source in (symbol, weights):
+        if os.path.exists(source) and os.path.exists(target) and os.path.samefile(source, target):
+            raise CaseError(f"{target}: is the input {source} itself, and is kept: name another output")
     graph_source, checkpoint = read_symbol(symbol), read_checkpoint(weights)
     shapes = {name: array.shape for name, array in checkpoint.arrays.items()}
     origin = Origin(graph_source.sha256, checkpoint.sha256)
@@ -165,7 +168,7 @@ def _check_options(output: Path, *, precision: str, size: int, io: str, fusion: 
             f"size {size!r} does not fit the network, which halves its input five times; "
             f"expected a multiple of {SIZE_STEP} up to {LARGEST_SIZE}: 128 is the size it was trained for"
         )
-    if output.exists() and not overwrite:
+    if os.path.lexists(output) and not overwrite:
         raise CaseError(f"{output}: exists already and is kept; pass overwrite (--overwrite) or name another output")
 
 
