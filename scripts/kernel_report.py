@@ -19,8 +19,8 @@ from pathlib import Path
 from brats_trt.kernels import KERNELS, kernel_source
 
 ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
-# What CuPy 14 passes: the caller's -std, then its own.
-CUPY_OPTIONS = ("-std=c++17", "-ftz=true")
+# What CuPy 14.2 passes: the caller's -std, then its own, then -arch. Source: cupy/cuda/compiler.py.
+CUPY_OPTIONS = ("-std=c++17", "-ftz=true", "--device-as-default-execution-space")
 READS_VOLUMES = ("foreground", "gather")
 STORED = ("int16", "uint8", "float16", "float32", "float64")
 THREADS = {"plan": 128}  # all others 256
