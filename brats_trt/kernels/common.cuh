@@ -50,6 +50,15 @@ struct Foreground {
     Int64 upper[3];  // half-open; lower > upper where there is no foreground
 };
 
+__device__ __forceinline__ void merge(Foreground& into, const Foreground& more) {
+    merge(into.moments, more.moments);
+    into.nonfinite += more.nonfinite;
+    for (int k = 0; k < 3; ++k) {
+        into.lower[k] = min(into.lower[k], more.lower[k]);
+        into.upper[k] = max(into.upper[k], more.upper[k]);
+    }
+}
+
 // What the device finds out. The host reads it with the label map, and not before.
 struct Plan {
     Int64 status;      // 0, or bits of Fault; no kernel but plan writes it, since every kernel returns early by it

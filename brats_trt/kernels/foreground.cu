@@ -63,15 +63,6 @@ __device__ __forceinline__ void merge_lanes(Foreground& mine, int offset) {
     }
 }
 
-__device__ __forceinline__ void merge_parts(Foreground& into, const Foreground& more) {
-    merge(into.moments, more.moments);
-    into.nonfinite += more.nonfinite;
-    for (int k = 0; k < 3; ++k) {
-        into.lower[k] = min(into.lower[k], more.lower[k]);
-        into.upper[k] = max(into.upper[k], more.upper[k]);
-    }
-}
-
 }  // namespace brats
 
 using namespace brats;
@@ -116,7 +107,7 @@ extern "C" __global__ void __launch_bounds__(256, 2)
     if (lane == 0) of_warp[threadIdx.x / 32] = mine;
     __syncthreads();
     if (threadIdx.x == 0) {
-        for (int warp = 1; warp < 8; ++warp) merge_parts(mine, of_warp[warp]);
+        for (int warp = 1; warp < 8; ++warp) merge(mine, of_warp[warp]);
         Foreground& part = parts[blockIdx.x];
         part.moments = mine.moments;
         part.nonfinite = mine.nonfinite;

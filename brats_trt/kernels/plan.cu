@@ -8,15 +8,6 @@
 
 namespace brats {
 
-__device__ __forceinline__ void include(Foreground& into, const Foreground& more) {
-    merge(into.moments, more.moments);
-    into.nonfinite += more.nonfinite;
-    for (int k = 0; k < 3; ++k) {
-        into.lower[k] = min(into.lower[k], more.lower[k]);
-        into.upper[k] = max(into.upper[k], more.upper[k]);
-    }
-}
-
 // The authors slice [first:last], so that the last plane of each axis is lost.
 __device__ __forceinline__ void choose_box(Plan& plan) {
     plan.status = 0;
@@ -62,11 +53,11 @@ extern "C" __global__ void __launch_bounds__(128)
     __shared__ Foreground of_lane[modalities][32];
     const Foreground* first = parts + warp * foreground_blocks + lane * parts_per_lane;
     Foreground mine = first[0];
-    for (int i = 1; i < parts_per_lane; ++i) include(mine, first[i]);
+    for (int i = 1; i < parts_per_lane; ++i) merge(mine, first[i]);
     of_lane[warp][lane] = mine;
     __syncthreads();
     if (lane == 0) {
-        for (int other = 1; other < 32; ++other) include(mine, of_lane[warp][other]);
+        for (int other = 1; other < 32; ++other) merge(mine, of_lane[warp][other]);
         made->modality[warp] = mine;
     }
     __syncthreads();
