@@ -29,6 +29,7 @@ class EmulatedDevice:
     mode: str = "checked"
     name: str = "emulated"
     index: int = 0
+    count_every: int = 1
     emulator: Emulator = field(default_factory=lambda: Emulator(threads=2))
     calls: list = field(default_factory=list)
     buffers: list = field(default_factory=list)
@@ -83,7 +84,8 @@ class EmulatedDevice:
     def launch(self, kernel, grid, block, arguments, stream):
         program, name = kernel
         self.calls.append(("launch", name))
-        self.reports.append((name, program.launch(name, grid=grid, block=block, args=arguments)))
+        report = program.launch(name, grid=grid, block=block, args=arguments, count_every=self.count_every)
+        self.reports.append((name, report))
 
     def record(self, event, stream):
         event.time = perf_counter()

@@ -34,10 +34,18 @@ extern "C" __global__ void __launch_bounds__(256)
     int at[3];
     at[third] = blockIdx.z;
     at[fast] = first_fast + threadIdx.x;
-    for (int row = threadIdx.y; row < tile; row += blockDim.y) {
-        at[other] = first_other + row;
-        if (at[fast] < setup->size[fast] && at[other] < setup->size[other])
-            turned[row][threadIdx.x] = sampler.value(taps->axis[0][at[0]], taps->axis[1][at[1]], taps->axis[2][at[2]]);
+    const int size_fast = static_cast<int>(setup->size[fast]);
+    const int size_other = static_cast<int>(setup->size[other]);
+    if (at[fast] < size_fast) {
+        const AxisTap along = taps->axis[fast][at[fast]];
+        for (int row = threadIdx.y; row < tile; row += blockDim.y) {
+            at[other] = first_other + row;
+            if (at[other] >= size_other) break;
+            const AxisTap x = fast == 0 ? along : taps->axis[0][at[0]];
+            const AxisTap y = fast == 1 ? along : taps->axis[1][at[1]];
+            const AxisTap z = fast == 2 ? along : taps->axis[2][at[2]];
+            turned[row][threadIdx.x] = sampler.value(x, y, z);
+        }
     }
     __syncthreads();
 

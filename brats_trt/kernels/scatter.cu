@@ -35,8 +35,11 @@ __device__ __forceinline__ float4 mix4(const float4& a, const float4& b, float w
     return make_float4(mix(a.x, b.x, w), mix(a.y, b.y, w), mix(a.z, b.z, w), mix(a.w, b.w, w));
 }
 
+// Each corner is loaded whole: 16 bytes a lane.
 __device__ __forceinline__ float4 row(const float4* at, const AxisTap& fast) {
-    return mix4(at[fast.lower], at[fast.lower + 1], fast.weight);
+    const float4 lower = at[fast.lower];
+    const float4 upper = at[fast.lower + 1];
+    return mix4(lower, upper, fast.weight);
 }
 
 __device__ __forceinline__ float4 sample(const float4* p, const Grid& grid, const AxisTap (&taps)[3]) {

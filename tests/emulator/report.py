@@ -14,16 +14,21 @@ class BufferReport:
     """Traffic of one buffer, counted a warp access at a time.
 
     `bytes_*` are distinct bytes within a warp access and `sectors_*` distinct 32-byte sectors, so an efficiency never
-    exceeds 1. `*_requests` are the warp accesses. `atomics` are single threads' operations and in no other number.
+    exceeds 1. `*_requests` are the warp accesses. `atomics` are single threads' operations and in no other number but
+    `distinct_sectors_atomic`. `distinct_sectors_*` count a sector once for the whole launch (its counted blocks): what
+    memory has to deliver or take at least, with caches that lose nothing in between.
     """
 
     read_requests: int
     bytes_read: int
     sectors_read: int
+    distinct_sectors_read: int
     write_requests: int
     bytes_written: int
     sectors_written: int
+    distinct_sectors_written: int
     atomics: int
+    distinct_sectors_atomic: int
 
     @property
     def read_efficiency(self) -> float:
@@ -34,6 +39,18 @@ class BufferReport:
     def write_efficiency(self) -> float:
         """Useful bytes over bytes moved; 1.0 where nothing was written."""
         return self.bytes_written / (SECTOR_BYTES * self.sectors_written) if self.sectors_written else 1.0
+
+    @property
+    def read_reuse(self) -> float:
+        """How often a sector that is read is asked for, by warp accesses: what caches serve; 0.0 where nothing was."""
+        return self.sectors_read / self.distinct_sectors_read if self.distinct_sectors_read else 0.0
+
+    @property
+    def least_bytes_moved(self) -> int:
+        """Between memory and caches, at least: each sector read or written once, and changed atomically both."""
+        return SECTOR_BYTES * (
+            self.distinct_sectors_read + self.distinct_sectors_written + 2 * self.distinct_sectors_atomic
+        )
 
 
 @dataclass(frozen=True)
@@ -70,7 +87,16 @@ def buffer_report(entry: structures.BufferEntry) -> BufferReport:
     """A buffer's counts as the runtime left them."""
     reads, writes = entry.reads, entry.writes
     return BufferReport(
-        reads.requests, reads.bytes, reads.sectors, writes.requests, writes.bytes, writes.sectors, entry.atomics
+        reads.requests,
+        reads.bytes,
+        reads.sectors,
+        reads.distinct,
+        writes.requests,
+        writes.bytes,
+        writes.sectors,
+        writes.distinct,
+        entry.atomics,
+        entry.atomic_sectors,
     )
 
 

@@ -7,7 +7,7 @@ from ctypes import POINTER, Structure, c_char, c_int64, c_uint32, c_uint64, c_vo
 
 
 class AccessCounts(Structure):
-    _fields_ = [("requests", c_uint64), ("bytes", c_uint64), ("sectors", c_uint64)]
+    _fields_ = [("requests", c_uint64), ("bytes", c_uint64), ("sectors", c_uint64), ("distinct", c_uint64)]
 
 
 class BufferEntry(Structure):
@@ -20,6 +20,7 @@ class BufferEntry(Structure):
         ("reads", AccessCounts),
         ("writes", AccessCounts),
         ("atomics", c_uint64),
+        ("atomic_sectors", c_uint64),
     ]
 
 

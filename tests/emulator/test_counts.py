@@ -162,6 +162,56 @@ def test_counting_every_fourth_block_counts_a_quarter(gpu):
     assert report.buffers["in"].bytes_read == 1024
 
 
+@pytest.mark.parametrize(("stride", "distinct"), [(0, 1), (1, 16), (2, 32), (8, 128), (16, 128)])
+def test_a_sector_that_many_warps_touch_counts_once_a_launch(gpu, stride, distinct):
+    args = [gpu.upload(floats(128 * 16 + 16), "in"), gpu.allocate(512, "out"), np.int32(stride), np.int32(0)]
+    for _ in range(2):  # each launch begins anew
+        buffers = gpu.program.launch("strided", grid=4, block=32, args=args).buffers
+        assert buffers["in"].distinct_sectors_read == distinct
+        assert buffers["in"].read_reuse == buffers["in"].sectors_read / distinct
+        assert buffers["out"].distinct_sectors_written == 16
+        assert (buffers["in"].distinct_sectors_written, buffers["out"].distinct_sectors_read) == (0, 0)
+        assert buffers["out"].read_reuse == 0.0
+        assert (buffers["in"].least_bytes_moved, buffers["out"].least_bytes_moved) == (32 * distinct, 512)
+
+
+def test_warps_that_share_a_sector_at_their_edges_count_it_once(gpu):
+    args = [gpu.upload(floats(129), "in"), gpu.allocate(512, "out"), np.int32(1), np.int32(1)]
+    found = gpu.program.launch("strided", grid=4, block=32, args=args).buffers["in"]
+    assert (found.sectors_read, found.distinct_sectors_read) == (20, 17)
+
+
+def test_distinct_sectors_of_registered_memory_are_those_of_its_addresses(gpu):
+    values = floats(64 + 8)
+    start = (-values.ctypes.data // 4) % 8 + 3  # 12 bytes past a sector's start
+    args = [gpu.register(values[start : start + 33], "in"), gpu.allocate(128, "out"), np.int32(1), np.int32(0)]
+    found = gpu.program.launch("strided", grid=1, block=32, args=args).buffers["in"]
+    assert found.distinct_sectors_read == found.sectors_read == 5
+
+
+def test_loops_reads_writes_and_atomics_mark_sectors_apart(gpu):
+    program = gpu.compile(
+        """
+extern "C" __global__ void mixed(int* values) {
+    const int i = blockIdx.x * blockDim.x + threadIdx.x;
+    for (int turn = 0; turn < 3; ++turn) values[i] += turn;
+    if (i % 16 == 0) atomicAdd(values + i, 1);
+}"""
+    )
+    values = gpu.upload(np.zeros(64, np.int32), "values")
+    found = program.launch("mixed", grid=2, block=32, args=[values]).buffers["values"]
+    assert (found.distinct_sectors_read, found.distinct_sectors_written) == (8, 8)
+    assert (found.atomics, found.distinct_sectors_atomic) == (4, 4)
+    assert found.least_bytes_moved == 32 * (8 + 8 + 2 * 4)
+    assert found.read_reuse == 3.0
+
+
+def test_only_counted_blocks_mark_sectors(gpu):
+    args = [gpu.upload(floats(1024), "in"), gpu.allocate(4096, "out"), np.int32(1), np.int32(0)]
+    report = gpu.program.launch("strided", grid=32, block=32, args=args, count_every=4)
+    assert report.buffers["in"].distinct_sectors_read == 8 * 4
+
+
 def test_fast_mode_counts_no_traffic(gpu):
     args = [gpu.upload(floats(64), "in"), gpu.allocate(256, "out"), np.int32(1), np.int32(0)]
     report = gpu.compile(SOURCE, name="counts.cu", mode="fast").launch("strided", grid=2, block=32, args=args)

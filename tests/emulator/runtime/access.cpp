@@ -56,10 +56,7 @@ void Worker::access(uint64_t address, uint32_t size, Access access, uint64_t sit
     else
         shared_access(entry, address, size, access);
     if (!counting) return;
-    if (access == Access::atomic) {
-        ++(entry.space == Space::buffer ? buffers[entry.region].atomics : shared.atomics);
-        return;
-    }
+    if (access == Access::atomic) return count_atomic(entry, address, size);
     if (!entry.active) {
         entry.active = true;
         sites.active.push_back(&entry);

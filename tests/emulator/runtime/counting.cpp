@@ -20,22 +20,22 @@ uint32_t ascending(const WarpAccess& access, std::array<uint64_t, 32>& sorted) {
     return count;
 }
 
-void count_global(const WarpAccess& access, AccessCounts& counts) {
+/// Bytes that at least one lane accesses, of ascending addresses.
+uint64_t distinct_bytes(const std::array<uint64_t, 32>& sorted, uint32_t lanes, uint32_t size) {
+    uint64_t bytes = 0, covered = 0;
+    for (uint32_t i = 0; i < lanes; ++i) {
+        const uint64_t low = std::max(sorted[i], covered), high = sorted[i] + size;
+        if (low >= high) continue;
+        bytes += high - low;
+        covered = high;
+    }
+    return bytes;
+}
+
+void count_shared(const WarpAccess& access, AccessCounts& counts) {
     std::array<uint64_t, 32> sorted;
     const uint32_t lanes = ascending(access, sorted);
-    uint64_t covered = 0, sector_end = 0;
-    for (uint32_t i = 0; i < lanes; ++i) {
-        const uint64_t low = std::max(sorted[i], covered), high = sorted[i] + access.size;
-        if (low < high) {
-            counts.bytes += high - low;
-            covered = high;
-        }
-        const uint64_t first = std::max(sorted[i] >> 5, sector_end), end = ((high - 1) >> 5) + 1;
-        if (first < end) {
-            counts.sectors += end - first;
-            sector_end = end;
-        }
-    }
+    counts.bytes += distinct_bytes(sorted, lanes, access.size);
     ++counts.requests;
 }
 
@@ -73,6 +73,35 @@ uint64_t bank_conflicts(const WarpAccess& access, uint64_t base) {
 
 }  // namespace
 
+void Worker::count_global(const WarpAccess& accesses, Access access, uint32_t region) {
+    BufferEntry& buffer = buffers[region];
+    AccessCounts& counts = access == Access::read ? buffer.reads : buffer.writes;
+    SectorMarks& marks = run->marks[region];
+    std::array<uint64_t, 32> sorted;
+    const uint32_t lanes = ascending(accesses, sorted);
+    counts.bytes += distinct_bytes(sorted, lanes, accesses.size);
+    uint64_t next = 0;  // the first sector that no earlier lane has touched
+    for (uint32_t i = 0; i < lanes; ++i) {
+        const uint64_t end = ((sorted[i] + accesses.size - 1) >> 5) + 1;
+        for (next = std::max(next, sorted[i] >> 5); next < end; ++next) {
+            ++counts.sectors;
+            counts.distinct += marks.mark(next, access);
+        }
+    }
+    ++counts.requests;
+}
+
+void Worker::count_atomic(const Site& entry, uint64_t address, uint32_t size) {
+    if (entry.space != Space::buffer) {
+        ++shared.atomics;
+        return;
+    }
+    BufferEntry& buffer = buffers[entry.region];
+    ++buffer.atomics;
+    for (uint64_t sector = address >> 5; sector <= (address + size - 1) >> 5; ++sector)
+        buffer.atomic_sectors += run->marks[entry.region].mark(sector, Access::atomic);
+}
+
 /// Counts what the lanes of the running warp did since they were last together.
 void Worker::flush_counts() {
     for (Site* entry : sites.active) {
@@ -80,10 +109,9 @@ void Worker::flush_counts() {
         for (uint32_t i = 0; i < entry->used; ++i) {
             const WarpAccess& access = entry->accesses[i];
             if (entry->space == Space::buffer) {
-                BufferEntry& buffer = buffers[entry->region];
-                count_global(access, reads ? buffer.reads : buffer.writes);
+                count_global(access, entry->access, entry->region);
             } else {
-                count_global(access, reads ? shared.reads : shared.writes);
+                count_shared(access, reads ? shared.reads : shared.writes);
                 shared.bank_conflicts += bank_conflicts(access, entry->low);
             }
         }

@@ -27,6 +27,7 @@ struct AccessCounts {
     uint64_t requests;  // accesses of a warp
     uint64_t bytes;     // distinct bytes, a warp access at a time
     uint64_t sectors;   // distinct 32-byte sectors, a warp access at a time
+    uint64_t distinct;  // sectors of global memory, each once a launch
 };
 
 struct BufferEntry {
@@ -35,7 +36,8 @@ struct BufferEntry {
     uint64_t* stamps;    // the last plain writer of each 4-byte word, or null
     uint64_t writable;
     AccessCounts reads, writes;
-    uint64_t atomics;  // atomic operations of a thread
+    uint64_t atomics;         // atomic operations of a thread
+    uint64_t atomic_sectors;  // that they touched, each once a launch
 };
 
 struct SharedCounts {

@@ -38,6 +38,7 @@ void merge(AccessCounts& into, const AccessCounts& from) {
     into.requests += from.requests;
     into.bytes += from.bytes;
     into.sectors += from.sectors;
+    into.distinct += from.distinct;
 }
 
 void collect(Launch& launch, const Worker& worker) {
@@ -45,6 +46,7 @@ void collect(Launch& launch, const Worker& worker) {
         merge(launch.buffers[i].reads, worker.buffers[i].reads);
         merge(launch.buffers[i].writes, worker.buffers[i].writes);
         launch.buffers[i].atomics += worker.buffers[i].atomics;
+        launch.buffers[i].atomic_sectors += worker.buffers[i].atomic_sectors;
     }
     merge(launch.shared.reads, worker.shared.reads);
     merge(launch.shared.writes, worker.shared.writes);
@@ -81,7 +83,7 @@ void Worker::prepare(Run& next) {
         warps[i].lanes = std::min(32u, next.block_threads - 32 * i);
     }
     buffers.assign(launch.buffers, launch.buffers + launch.buffer_count);
-    for (BufferEntry& buffer : buffers) buffer.reads = buffer.writes = {}, buffer.atomics = 0;
+    for (BufferEntry& buffer : buffers) buffer.reads = buffer.writes = {}, buffer.atomics = buffer.atomic_sectors = 0;
     shared = {};
     barriers = collectives = counted_blocks = 0;
     failed = false;
@@ -122,6 +124,8 @@ extern "C" void emulator_launch(Launch* launch) {
     dl_iterate_phdr(collect_segments, &search);
     launch->workers = static_cast<uint32_t>(std::min<uint64_t>({launch->workers, run.blocks, 16}));
     run.first_interval = std::vector<std::atomic<uint64_t>>(launch->workers);
+    for (uint64_t i = 0; launch->checked && i < launch->buffer_count; ++i)
+        run.marks.emplace_back(launch->buffers[i].low, launch->buffers[i].high);
     while (workers().size() < launch->workers) workers().push_back(std::make_unique<Worker>(workers().size()));
     for (uint32_t i = 0; i < launch->workers; ++i) workers()[i]->prepare(run);
     std::vector<std::thread> others;

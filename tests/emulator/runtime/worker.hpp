@@ -14,6 +14,7 @@
 #include "device.hpp"
 #include "fiber.hpp"
 #include "interface.hpp"
+#include "sectors.hpp"
 #include "sites.hpp"
 
 namespace emulator {
@@ -78,6 +79,7 @@ struct Run {
     std::mutex fault_lock;
     std::vector<std::pair<uint64_t, uint64_t>> image;   // the program's own segments: constants
     std::vector<std::atomic<uint64_t>> first_interval;  // of each worker in this launch
+    std::vector<SectorMarks> marks;                     // of each buffer
 };
 
 struct Worker {
@@ -128,6 +130,8 @@ struct Worker {
     void settle();
     void expose(void* base, size_t bytes, const char* name);
     void flush_counts();
+    void count_global(const WarpAccess& accesses, Access access, uint32_t region);
+    void count_atomic(const Site& entry, uint64_t address, uint32_t size);
 
     Run* run = nullptr;
     const uint32_t number;
