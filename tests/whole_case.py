@@ -1,4 +1,4 @@
-"""The sample case, 240x240x155 int16 in Fortran order, through all kernels at the network's real size, and its traffic.
+"""The sample case, 240x240x155 int16 in Fortran order, through every kernel at the network's real size; its traffic.
 
 The network's place is taken by `models.tiny_softmax`, which costs little and leaves all four classes in the crop.
 """
