@@ -8,14 +8,6 @@ namespace {
 constexpr const char* advice =
     ": install NVIDIA's driver (nvidia-smi lists the GPU), or run the ONNX model on the CPU";
 
-SharedObject open(const std::string& name) {
-    try {
-        return SharedObject(name);
-    } catch (const EngineFault& fault) {
-        throw EngineFault(std::string("no CUDA driver: ") + fault.what() + advice);
-    }
-}
-
 // By the names that CUDA 11.4 to 13 have in common, whatever the headers map the plain names to.
 DriverFunctions functions_of(const SharedObject& library) {
     DriverFunctions f{};
@@ -50,9 +42,17 @@ DriverFunctions functions_of(const SharedObject& library) {
     return f;
 }
 
+DriverFunctions load(const std::string& name) {
+    try {
+        return functions_of(SharedObject(name));
+    } catch (const EngineFault& fault) {
+        throw EngineFault(std::string("no CUDA driver: ") + fault.what() + advice);
+    }
+}
+
 }  // namespace
 
-Driver::Driver(const std::string& name) : functions_(functions_of(open(name))) {
+Driver::Driver(const std::string& name) : functions_(load(name)) {
     const CUresult result = functions_.init(0);
     if (result != CUDA_SUCCESS) throw EngineFault("no CUDA device (" + describe(result) + ")" + advice);
     int devices = 0;
