@@ -1,6 +1,7 @@
 #include "device_array.hpp"
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -17,7 +18,7 @@ namespace {
 using trt::EngineFault;
 using trt::Tensor;
 
-constexpr int dlpack_cuda = 2;  // kDLCUDA
+constexpr int dlpack_cuda = 2;      // kDLCUDA
 constexpr int dlpack_managed = 13;  // kDLCUDAManaged
 
 [[noreturn]] void refuse(const Tensor& tensor, const std::string& what, const std::string& advice) {
@@ -82,7 +83,8 @@ trt::Placement from_interface(const Tensor& tensor, const py::object& value, int
     trt::Placement placement{address, false, nullptr};
     if (interface.contains("stream") && !interface["stream"].is_none()) {
         const auto stream = interface["stream"];
-        if (stream.cast<std::int64_t>() == 0) refuse(tensor, "names the stream 0, which the interface forbids", "name 1");
+        if (stream.cast<std::int64_t>() == 0)
+            refuse(tensor, "names the stream 0, which the interface forbids", "name 1");
         placement.has_stream = true;
         placement.stream = to_stream(stream);
     }
@@ -106,9 +108,10 @@ trt::Placement to_placement(const Tensor& tensor, const py::object& value, int d
 
 CUstream to_stream(const py::handle& value) {
     try {
-        return reinterpret_cast<CUstream>(value.cast<std::uintptr_t>());
+        return std::bit_cast<CUstream>(value.cast<std::uintptr_t>());
     } catch (const py::cast_error&) {
-        throw EngineFault("the stream is " + std::string(py::repr(value)) + "; expected its handle, as CuPy's stream.ptr");
+        throw EngineFault("the stream is " + std::string(py::repr(value)) +
+                          "; expected its handle, as CuPy's stream.ptr");
     }
 }
 

@@ -15,7 +15,8 @@ namespace {
 // The runner's one exception becomes the package's EngineError.
 void translate(std::exception_ptr raised) {
     PYBIND11_CONSTINIT static py::gil_safe_call_once_and_store<py::object> error;
-    error.call_once_and_store_result([] { return py::object(py::module_::import("brats_trt.errors").attr("EngineError")); });
+    error.call_once_and_store_result(
+        [] { return py::object(py::module_::import("brats_trt.errors").attr("EngineError")); });
     try {
         if (raised) std::rethrow_exception(raised);
     } catch (const brats::trt::EngineFault& fault) {

@@ -44,8 +44,8 @@ std::vector<trt::Placement> to_placements(const Engine& engine, const py::dict& 
         placements.push_back(to_placement(tensor, arrays[tensor.name.c_str()], engine.device()->ordinal()));
     }
     if (arrays.size() != placements.size()) {
-        throw EngineFault("got arrays for " + std::string(py::str(py::list(arrays))) +
-                          "; expected one for each of " + names_of(engine));
+        throw EngineFault("got arrays for " + std::string(py::str(py::list(arrays))) + "; expected one for each of " +
+                          names_of(engine));
     }
     return placements;
 }

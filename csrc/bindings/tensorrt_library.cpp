@@ -28,12 +28,13 @@ void register_library(py::module_& module) {
              "`host_code` lets plans bring code for the host, as version-compatible ones do: for trusted plans only.\n"
              "Raises EngineError.")
         .def_property_readonly("path", &Library::name, "As it was loaded.")
-        .def_property_readonly("version", [](const Library& self) { return self.version().text(); },
-                               "Of the library, such as \"10.16.1\".")
-        .def_property_readonly("device", [](const Library& self) { return self.device()->ordinal(); },
-                               "The CUDA device's number.")
-        .def_property_readonly("device_name", [](const Library& self) { return self.device()->name(); },
-                               "As its maker calls it.")
+        .def_property_readonly(
+            "version", [](const Library& self) { return self.version().text(); },
+            "Of the library, such as \"10.16.1\".")
+        .def_property_readonly(
+            "device", [](const Library& self) { return self.device()->ordinal(); }, "The CUDA device's number.")
+        .def_property_readonly(
+            "device_name", [](const Library& self) { return self.device()->name(); }, "As its maker calls it.")
         .def_property_readonly(
             "compute_capability",
             [](const Library& self) {

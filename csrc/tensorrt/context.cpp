@@ -1,5 +1,6 @@
 #include "context.hpp"
 
+#include <bit>
 #include <string>
 #include <utility>
 
@@ -18,8 +19,9 @@ bool is_same(CUstream one, CUstream other) { return one == other || (is_legacy(o
 std::shared_ptr<Scratch> scratch_for(const Engine& engine, std::shared_ptr<Scratch> shared) {
     if (!shared) return std::make_shared<Scratch>(engine.device(), engine.scratch_nbytes());
     if (&shared->device() != engine.device().get()) {
-        throw EngineFault("the memory to share is of a context of another library or device: load both engines with one "
-                          "library object");
+        throw EngineFault(
+            "the memory to share is of a context of another library or device: load both engines with one "
+            "library object");
     }
     if (shared->nbytes() < engine.scratch_nbytes()) {
         throw EngineFault("the memory to share has " + std::to_string(shared->nbytes()) + " bytes; the engine needs " +
@@ -31,7 +33,8 @@ std::shared_ptr<Scratch> scratch_for(const Engine& engine, std::shared_ptr<Scrat
 void check_apart(const Tensor& one, CUdeviceptr first, const Tensor& other, CUdeviceptr second) {
     const bool apart = first + static_cast<CUdeviceptr>(one.nbytes) <= second ||
                        second + static_cast<CUdeviceptr>(other.nbytes) <= first;
-    if (!apart) throw EngineFault("the tensors " + one.name + " and " + other.name + " overlap: give each its own memory");
+    if (!apart)
+        throw EngineFault("the tensors " + one.name + " and " + other.name + " overlap: give each its own memory");
 }
 
 // Takes the profiler off again, whatever happens.
@@ -59,7 +62,7 @@ Context::Context(std::shared_ptr<Engine> engine, const ContextOptions& options, 
     scratch_ = scratch_for(*engine_, std::move(shared));
     ready_ = make_event(engine_->device());
     context_ = engine_->make_context();
-    context_->setDeviceMemoryV2(reinterpret_cast<void*>(scratch_->address()), scratch_->nbytes());
+    context_->setDeviceMemoryV2(std::bit_cast<void*>(scratch_->address()), scratch_->nbytes());
 }
 
 Context::~Context() { scratch_->settle(); }
@@ -165,7 +168,7 @@ void Context::run(const Addresses& addresses, CUstream stream) {
     const Logger::Since log;
     const auto& tensors = engine_->tensors();
     for (std::size_t i = 0; i < tensors.size(); ++i) {
-        if (!context_->setTensorAddress(tensors[i].name.c_str(), reinterpret_cast<void*>(addresses[i]))) {
+        if (!context_->setTensorAddress(tensors[i].name.c_str(), std::bit_cast<void*>(addresses[i]))) {
             throw EngineFault(log.explain("TensorRT refuses the address of " + tensors[i].name));
         }
     }

@@ -35,7 +35,8 @@ struct Placement {
 
 class Context {
 public:
-    // `shared` is the memory of another context, taken in turns; without it the context has its own. Throws EngineFault.
+    // `shared` is the memory of another context, taken in turns; without it the context has its own. Throws
+    // EngineFault.
     Context(std::shared_ptr<Engine> engine, const ContextOptions& options, std::shared_ptr<Scratch> shared = nullptr);
     ~Context();
 

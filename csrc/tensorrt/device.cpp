@@ -17,12 +17,10 @@ Device::Device(const std::string& driver, int ordinal) : driver_(driver), ordina
     std::array<char, 256> name{};
     driver_.check(driver_->device_name(name.data(), static_cast<int>(name.size()), handle_), "to name the device");
     name_ = name.data();
-    driver_.check(
-        driver_->device_attribute(&capability_.major, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, handle_),
-        "to tell the compute capability");
-    driver_.check(
-        driver_->device_attribute(&capability_.minor, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, handle_),
-        "to tell the compute capability");
+    driver_.check(driver_->device_attribute(&capability_.major, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, handle_),
+                  "to tell the compute capability");
+    driver_.check(driver_->device_attribute(&capability_.minor, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, handle_),
+                  "to tell the compute capability");
     driver_.check(driver_->retain_context(&context_, handle_), "to make a context on " + name_);
 }
 

@@ -5,8 +5,7 @@
 namespace brats::trt {
 namespace {
 
-constexpr const char* advice =
-    ": install NVIDIA's driver (nvidia-smi lists the GPU), or run the ONNX model on the CPU";
+constexpr const char* advice = ": install NVIDIA's driver (nvidia-smi lists the GPU), or run the ONNX model on the CPU";
 
 // By the names that CUDA 11.4 to 13 have in common, whatever the headers map the plain names to.
 DriverFunctions functions_of(const SharedObject& library) {

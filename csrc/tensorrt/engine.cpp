@@ -45,7 +45,8 @@ std::vector<std::int64_t> shape_of(const nvinfer1::Dims& dims, const std::string
 Tensor tensor_of(const nvinfer1::ICudaEngine& engine, const std::string& name) {
     const bool input = engine.getTensorIOMode(name.c_str()) == nvinfer1::TensorIOMode::kINPUT;
     if (engine.getTensorLocation(name.c_str()) != nvinfer1::TensorLocation::kDEVICE) {
-        throw EngineFault("the plan's tensor " + name + " lies on the host; expected all on the device: build it again");
+        throw EngineFault("the plan's tensor " + name +
+                          " lies on the host; expected all on the device: build it again");
     }
     if (engine.getTensorFormat(name.c_str(), 0) != nvinfer1::TensorFormat::kLINEAR) {
         throw EngineFault("the plan's tensor " + name + " is not laid out in C order; expected the linear format: " +
@@ -96,13 +97,14 @@ void Engine::inspect() {
         (tensors_.back().input ? has_input : has_output) = true;
     }
     if (!has_input || !has_output) {
-        throw EngineFault("the plan has " + std::to_string(count) + " tensors; expected an input and an output at least");
+        throw EngineFault("the plan has " + std::to_string(count) +
+                          " tensors; expected an input and an output at least");
     }
     scratch_nbytes_ = engine_->getDeviceMemorySizeV2();
 }
 
 OnDevice<nvinfer1::IExecutionContext> Engine::make_context() {
-    const std::lock_guard lock(mutex_);
+    const std::scoped_lock lock(mutex_);
     const Logger::Since log;
     OnDevice<nvinfer1::IExecutionContext> context(
         engine_->createExecutionContext(nvinfer1::ExecutionContextAllocationStrategy::kUSER_MANAGED), {device()});

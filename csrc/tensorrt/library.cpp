@@ -22,9 +22,7 @@ constexpr Version least{NV_TENSORRT_MAJOR, NV_TENSORRT_MAJOR == 10 ? 14 : 0, 0};
 
 Version version_from(std::int32_t number) { return {number / 10000, number / 100 % 100, number % 100}; }
 
-std::string install() {
-    return ": pip install '" + std::string(packages) + "', or name the library's path";
-}
+std::string install() { return ": pip install '" + std::string(packages) + "', or name the library's path"; }
 
 SharedObject open(const std::string& path) {
     if (!path.empty()) {
@@ -101,7 +99,7 @@ Library::Library(const std::string& path, const LibraryOptions& options)
 }
 
 OnDevice<nvinfer1::ICudaEngine> Library::deserialise(std::span<const std::byte> plan) {
-    const std::lock_guard lock(mutex_);
+    const std::scoped_lock lock(mutex_);
     const Logger::Since log;
     OnDevice<nvinfer1::ICudaEngine> engine(runtime_->deserializeCudaEngine(plan.data(), plan.size()), {device_});
     if (!engine) {

@@ -13,7 +13,7 @@ constexpr std::size_t longest_line = 600;
 
 std::string one_line(std::string_view message) {
     std::string text(message.substr(0, longest_line));
-    std::replace(text.begin(), text.end(), '\n', ' ');
+    std::ranges::replace(text, '\n', ' ');
     while (!text.empty() && text.back() == ' ') text.pop_back();
     return text;
 }
@@ -36,25 +36,27 @@ void Logger::log(Severity severity, const char* message) noexcept {
 
 void Logger::keep(Severity severity, const char* message) {
     std::string text = one_line(message);
-    const std::lock_guard lock(mutex_);
+    const std::scoped_lock lock(mutex_);
     lines_.push_back({next_++, std::this_thread::get_id(), severity, std::move(text)});
     if (lines_.size() > most_lines) lines_.pop_front();
 }
 
 std::string Logger::lines_since(std::uint64_t first, bool own_thread, bool errors) {
-    const std::lock_guard lock(mutex_);
+    const std::scoped_lock lock(mutex_);
     std::string joined;
     for (const Line& line : lines_) {
         const bool wanted = line.number >= first && (!own_thread || line.thread == std::this_thread::get_id()) &&
                             (line.severity <= Severity::kERROR) == errors;
-        if (wanted) joined += (joined.empty() ? "" : " | ") + line.text;
+        if (!wanted) continue;
+        if (!joined.empty()) joined += " | ";
+        joined += line.text;
     }
     return joined;
 }
 
 Logger::Since::Since() {
     Logger& logger = instance();
-    const std::lock_guard lock(logger.mutex_);
+    const std::scoped_lock lock(logger.mutex_);
     first_ = logger.next_;
 }
 

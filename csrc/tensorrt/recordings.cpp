@@ -5,8 +5,7 @@
 namespace brats::trt {
 
 Recording* Recordings::find(const Addresses& addresses) {
-    const auto found = std::find_if(latest_first_.begin(), latest_first_.end(),
-                                    [&](const Recording& recording) { return recording.addresses == addresses; });
+    const auto found = std::ranges::find(latest_first_, addresses, &Recording::addresses);
     if (found == latest_first_.end()) return nullptr;
     latest_first_.splice(latest_first_.begin(), latest_first_, found);
     return &latest_first_.front();

@@ -32,8 +32,8 @@ FAKE_EXPORT bool is_capturing(CUstream stream);
 extern "C" {
 
 struct FakeCudaState {
-    std::int64_t contexts;     // retained primary contexts
-    std::int64_t current;      // contexts that the calling thread has pushed and not popped
+    std::int64_t contexts;  // retained primary contexts
+    std::int64_t current;   // contexts that the calling thread has pushed and not popped
     std::int64_t allocations;
     std::int64_t bytes;
     std::int64_t events;
@@ -65,8 +65,4 @@ FAKE_EXPORT void fake_cuda_adopt(std::uint64_t address, std::uint64_t nbytes);
 FAKE_EXPORT void fake_cuda_set_gate(int open);
 FAKE_EXPORT int fake_cuda_pass_gate();
 FAKE_EXPORT int fake_cuda_waiting();  // threads at the gate
-
-// For tests without a CUDA of their own.
-CUDAAPI FAKE_EXPORT CUresult cuStreamCreate(CUstream* stream, unsigned int flags);
-CUDAAPI FAKE_EXPORT CUresult cuStreamDestroy_v2(CUstream stream);
 }

@@ -1,4 +1,5 @@
 // The driver API's functions as far as the runner calls them: device, contexts and memory.
+#include <bit>
 #include <cstring>
 #include <iterator>
 #include <thread>
@@ -17,7 +18,7 @@ CUdeviceptr aligned(const std::byte* memory) {
     return (address + alignment - 1) / alignment * alignment;
 }
 
-CUcontext context_of(CUdevice device) { return reinterpret_cast<CUcontext>(static_cast<std::uintptr_t>(device) + 1); }
+CUcontext context_of(CUdevice device) { return std::bit_cast<CUcontext>(static_cast<std::uintptr_t>(device) + 1); }
 
 // What a capture of the calling thread's does not allow.
 bool breaks_capture(Call& call) {
@@ -134,14 +135,15 @@ FAKE_EXPORT CUresult CUDAAPI cuMemFree_v2(CUdeviceptr address) {
     return call->allocations.erase(address) == 1 ? call.fault() : call.misuse(CUDA_ERROR_INVALID_VALUE);
 }
 
-FAKE_EXPORT CUresult CUDAAPI cuMemsetD8Async(CUdeviceptr address, unsigned char value, std::size_t nbytes, CUstream stream) {
+FAKE_EXPORT CUresult CUDAAPI cuMemsetD8Async(CUdeviceptr address, unsigned char value, std::size_t nbytes,
+                                             CUstream stream) {
     {
         const Call call("cuMemsetD8Async");
         if (call.fault() != CUDA_SUCCESS) return call.fault();
     }
     const auto fill = [=](CUstream on) {
         fake::touch(on, address);
-        std::memset(reinterpret_cast<void*>(address), value, nbytes);
+        std::memset(std::bit_cast<void*>(address), value, nbytes);
     };
     return fake::queue(stream, fill) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }

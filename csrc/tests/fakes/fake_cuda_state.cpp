@@ -41,7 +41,7 @@ CUresult Call::misuse(CUresult result) {
 bool queue(CUstream stream, Work work) {
     State& all = state();
     {
-        const std::lock_guard lock(all.mutex);
+        const std::scoped_lock lock(all.mutex);
         Stream* const found = all.find(stream);
         if (found == nullptr || pushed().empty()) {
             ++all.misuses;
@@ -58,7 +58,7 @@ bool queue(CUstream stream, Work work) {
 
 void touch(CUstream stream, CUdeviceptr address) {
     State& all = state();
-    const std::lock_guard lock(all.mutex);
+    const std::scoped_lock lock(all.mutex);
     Stream* const found = all.find(stream);
     if (found == nullptr) return;
     const auto last = all.accesses.find(address);
@@ -71,7 +71,7 @@ void touch(CUstream stream, CUdeviceptr address) {
 
 bool is_capturing(CUstream stream) {
     State& all = state();
-    const std::lock_guard lock(all.mutex);
+    const std::scoped_lock lock(all.mutex);
     const Stream* const found = all.find(stream);
     return found != nullptr && found->capturing;
 }
@@ -82,7 +82,7 @@ using fake::state;
 
 FakeCudaState fake_cuda_state() {
     fake::State& all = state();
-    const std::lock_guard lock(all.mutex);
+    const std::scoped_lock lock(all.mutex);
     std::int64_t bytes = 0;
     std::int64_t allocations = 0;
     for (const auto& [address, allocation] : all.allocations) {
@@ -93,17 +93,22 @@ FakeCudaState fake_cuda_state() {
     std::int64_t streams = 0;
     for (const auto& [handle, stream] : all.streams) streams += handle > CU_STREAM_PER_THREAD ? 1 : 0;
     const auto count = [](const auto& map) { return static_cast<std::int64_t>(map.size()); };
-    return {all.contexts,        static_cast<std::int64_t>(fake::pushed().size()),
-            allocations,         bytes,
-            count(all.events),   count(all.graphs),
-            count(all.executables), streams,
-            all.launches,        all.hazards,
+    return {all.contexts,
+            static_cast<std::int64_t>(fake::pushed().size()),
+            allocations,
+            bytes,
+            count(all.events),
+            count(all.graphs),
+            count(all.executables),
+            streams,
+            all.launches,
+            all.hazards,
             all.misuses};
 }
 
 void fake_cuda_reset() {
     fake::State& all = state();
-    const std::lock_guard lock(all.mutex);
+    const std::scoped_lock lock(all.mutex);
     all.devices = 1;
     all.gate_open = true;
     all.accesses.clear();
@@ -113,12 +118,12 @@ void fake_cuda_reset() {
 }
 
 void fake_cuda_set_devices(int devices) {
-    const std::lock_guard lock(state().mutex);
+    const std::scoped_lock lock(state().mutex);
     state().devices = devices;
 }
 
 void fake_cuda_fail(const char* function, int result, int which) {
-    const std::lock_guard lock(state().mutex);
+    const std::scoped_lock lock(state().mutex);
     if (which > 0) {
         state().faults[function] = {result, which};
     } else {
@@ -127,17 +132,17 @@ void fake_cuda_fail(const char* function, int result, int which) {
 }
 
 std::int64_t fake_cuda_calls(const char* function) {
-    const std::lock_guard lock(state().mutex);
+    const std::scoped_lock lock(state().mutex);
     return state().calls[function];
 }
 
 void fake_cuda_adopt(std::uint64_t address, std::uint64_t nbytes) {
-    const std::lock_guard lock(state().mutex);
+    const std::scoped_lock lock(state().mutex);
     state().allocations.insert_or_assign(address, fake::Allocation{nbytes, nullptr});
 }
 
 void fake_cuda_set_gate(int open) {
-    const std::lock_guard lock(state().mutex);
+    const std::scoped_lock lock(state().mutex);
     state().gate_open = open != 0;
     state().gate_moved.notify_all();
 }
@@ -152,6 +157,6 @@ int fake_cuda_pass_gate() {
 }
 
 int fake_cuda_waiting() {
-    const std::lock_guard lock(state().mutex);
+    const std::scoped_lock lock(state().mutex);
     return state().waiting;
 }

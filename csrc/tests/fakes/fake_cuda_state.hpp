@@ -1,6 +1,7 @@
 // What the fake driver knows; private to it.
 #pragma once
 
+#include <bit>
 #include <condition_variable>
 #include <cstdint>
 #include <map>
@@ -21,13 +22,13 @@ using Clock = std::map<CUstream, std::int64_t>;
 struct Stream {
     Clock clock;
     bool capturing = false;
-    bool broken = false;  // a call during the capture was not allowed
+    bool broken = false;    // a call during the capture was not allowed
     std::thread::id owner;  // of the capture
     std::vector<Work> captured;
 };
 
 struct Allocation {
-    std::uint64_t nbytes;
+    std::uint64_t nbytes = 0;
     std::unique_ptr<std::byte[]> memory;  // none where adopted
 };
 
@@ -82,7 +83,7 @@ public:
 
     template <class Handle>
     Handle new_handle() {
-        return reinterpret_cast<Handle>(state_.next_handle += 16);
+        return std::bit_cast<Handle>(state_.next_handle += 16);
     }
 
     State* operator->() { return &state_; }

@@ -49,7 +49,7 @@ void softmax(std::int64_t voxels, const Element* input, Element* output) {
         for (std::size_t c = 0; c < classes; ++c) {
             for (std::size_t k = 0; k < classes; ++k) scores[c] += weights[c][k] * read(input[k * n + voxel]);
         }
-        const float largest = *std::max_element(scores.begin(), scores.end());
+        const float largest = std::ranges::max(scores);
         float sum = 0;
         for (float& score : scores) sum += score = std::exp(score - largest);
         for (std::size_t c = 0; c < classes; ++c) write(output[c * n + voxel], scores[c] / sum);

@@ -12,13 +12,13 @@ namespace fake {
 
 // A fake plan is text: "FAKE PLAN" and then `key=value` words, such as "FAKE PLAN size=4 dtype=float16 fault=enqueue".
 struct Plan {
-    std::int64_t size = 4;           // n
-    std::string dtype = "float32";   // or "float16"; "int8" and "fp8" are declared, but cannot run
-    std::int64_t scratch = 1024;     // bytes that a context asks for
-    std::int64_t stripped = 0;       // bytes of weights that it lacks
-    std::string fault;               // what goes wrong; fake_tensorrt.cpp has the list
+    std::int64_t size = 4;          // n
+    std::string dtype = "float32";  // or "float16"; "int8" and "fp8" are declared, but cannot run
+    std::int64_t scratch = 1024;    // bytes that a context asks for
+    std::int64_t stripped = 0;      // bytes of weights that it lacks
+    std::string fault;              // what goes wrong; fake_tensorrt.cpp has the list
     bool refittable = false;
-    bool gate = false;               // work waits at fake_cuda_pass_gate
+    bool gate = false;  // work waits at fake_cuda_pass_gate
 
     [[nodiscard]] std::int64_t voxels() const { return size * size * size; }
 };

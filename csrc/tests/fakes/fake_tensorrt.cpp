@@ -1,7 +1,8 @@
-// Faults that a plan can ask for: engine, context, no-output, no-name, dynamic, host, format, address, enqueue, capture,
-// breaks-capture, forgets (its output), warning.
+// Faults that a plan can ask for: engine, context, no-output, no-name, dynamic, host, format, address, enqueue,
+// capture, breaks-capture, forgets (its output), warning.
 #include "fake_tensorrt.hpp"
 
+#include <bit>
 #include <string_view>
 #include <utility>
 
@@ -30,8 +31,8 @@ void demand_cuda() {
     if (fake_cuda_state().current == 0) ++counts().misuses;
 }
 
-ContextParts::ContextParts(const Plan& plan, Counted& engine, ILogger& logger)
-    : plan_(plan), engine_(engine), counted_(counts().contexts), logger_(logger) {
+ContextParts::ContextParts(Plan plan, Counted& engine, ILogger& logger)
+    : plan_(std::move(plan)), engine_(engine), counted_(counts().contexts), logger_(logger) {
     ++engine_.children;
 }
 
@@ -74,8 +75,8 @@ bool ContextParts::enqueueV3(cudaStream_t stream) noexcept {
         static_cast<void>(cuMemAlloc(&memory, 256));
     }
     const auto work = [plan = plan_, scratch = scratch_, input = input_, output = output_](CUstream on) {
-        for (const void* address : {static_cast<const void*>(scratch), static_cast<const void*>(input),
-                                    static_cast<const void*>(output)}) {
+        for (const void* address :
+             {static_cast<const void*>(scratch), static_cast<const void*>(input), static_cast<const void*>(output)}) {
             touch(on, reinterpret_cast<CUdeviceptr>(address));
         }
         if (plan.gate && fake_cuda_pass_gate() == 0) return;
@@ -163,7 +164,7 @@ FAKE_EXPORT std::int32_t getInferLibVersion() noexcept { return FAKE_VERSION; }
 
 // Without a device the real one hands out this very pointer.
 FAKE_EXPORT void* createInferRuntime_INTERNAL(void* logger, std::int32_t version) noexcept {
-    if (fake_cuda_state().contexts == 0) return reinterpret_cast<void*>(std::uintptr_t{0x228});
+    if (fake_cuda_state().contexts == 0) return std::bit_cast<void*>(std::uintptr_t{0x228});
 #ifdef FAKE_NO_RUNTIME
     static_cast<nvinfer1::ILogger*>(logger)->log(nvinfer1::ILogger::Severity::kERROR, "CUDA initialization failure");
     return nullptr;

@@ -10,10 +10,10 @@ struct FakeTensorRtState {
     std::int64_t runtimes;
     std::int64_t engines;
     std::int64_t contexts;
-    std::int64_t enqueued;  // calls of enqueueV3, in captures too
-    std::int64_t runs;      // of the network
+    std::int64_t enqueued;   // calls of enqueueV3, in captures too
+    std::int64_t runs;       // of the network
     std::int64_t host_code;  // whether the last runtime allows it
-    std::int64_t misuses;   // parents deleted before children, two threads in a context, calls without a CUDA context
+    std::int64_t misuses;    // parents deleted before children, two threads in a context, calls without a CUDA context
 };
 
 __attribute__((visibility("default"))) FakeTensorRtState fake_tensorrt_state();

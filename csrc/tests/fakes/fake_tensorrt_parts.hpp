@@ -49,7 +49,7 @@ private:
 
 class ContextParts final : public UnfakedContext {
 public:
-    ContextParts(const Plan& plan, Counted& engine, ILogger& logger);
+    ContextParts(Plan plan, Counted& engine, ILogger& logger);
     ~ContextParts() override;
 
     ContextParts(const ContextParts&) = delete;

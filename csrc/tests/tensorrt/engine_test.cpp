@@ -76,6 +76,7 @@ TEST_CASE("engines of one library load in several threads") {
     const World world;
     const auto library = load_library();
     std::vector<std::thread> threads;
+    threads.reserve(4);
     for (int i = 0; i < 4; ++i) threads.emplace_back([&] { load_engine("", library); });
     for (auto& thread : threads) thread.join();
     CHECK(fake_tensorrt_state().engines == 0);

@@ -1,6 +1,7 @@
 // A fake device with memory and streams for the tests, and what the fake network must answer.
 #pragma once
 
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <memory>
@@ -58,8 +59,8 @@ public:
     Arrays& operator=(Arrays&&) = delete;
 
     [[nodiscard]] std::vector<Placement> placements() const;
-    [[nodiscard]] std::span<float> input() const { return {reinterpret_cast<float*>(input_), elements}; }
-    [[nodiscard]] std::span<float> output() const { return {reinterpret_cast<float*>(output_), elements}; }
+    [[nodiscard]] std::span<float> input() const { return {std::bit_cast<float*>(input_), elements}; }
+    [[nodiscard]] std::span<float> output() const { return {std::bit_cast<float*>(output_), elements}; }
 
     // Whether the output is the fake network's answer to the input.
     [[nodiscard]] bool answered() const;

@@ -58,11 +58,23 @@ TEST_CASE("whichever call of the driver fails, it is an exception and nothing le
     const Stream other;
     const Arrays arrays;
     live(arrays, stream, other);
-    const std::array functions{"cuInit", "cuDeviceGetCount", "cuDeviceGet", "cuDeviceGetName", "cuDeviceGetAttribute",
-                               "cuDevicePrimaryCtxRetain", "cuMemAlloc_v2", "cuMemsetD8Async", "cuPointerGetAttribute",
-                               "cuStreamWaitEvent", "cuStreamIsCapturing", "cuStreamBeginCapture_v2",
-                               "cuStreamEndCapture", "cuEventCreate", "cuEventRecord",
-                               "cuGraphInstantiateWithFlags", "cuGraphLaunch"};
+    const std::array functions{"cuInit",
+                               "cuDeviceGetCount",
+                               "cuDeviceGet",
+                               "cuDeviceGetName",
+                               "cuDeviceGetAttribute",
+                               "cuDevicePrimaryCtxRetain",
+                               "cuMemAlloc_v2",
+                               "cuMemsetD8Async",
+                               "cuPointerGetAttribute",
+                               "cuStreamWaitEvent",
+                               "cuStreamIsCapturing",
+                               "cuStreamBeginCapture_v2",
+                               "cuStreamEndCapture",
+                               "cuEventCreate",
+                               "cuEventRecord",
+                               "cuGraphInstantiateWithFlags",
+                               "cuGraphLaunch"};
     for (const char* function : functions) {
         const auto before = fake_cuda_calls(function);
         live(arrays, stream, other);
@@ -118,6 +130,7 @@ TEST_CASE("workers with a context each run at once") {
     const auto shared = std::make_shared<Scratch>(engine->device(), 1024);
     std::atomic<int> answered = 0;
     std::vector<std::thread> workers;
+    workers.reserve(4);
     for (int worker = 0; worker < 4; ++worker) {
         workers.emplace_back([&, worker] {
             const Device::Current current(*engine->device());

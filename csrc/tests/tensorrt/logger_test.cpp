@@ -38,6 +38,7 @@ TEST_CASE("it takes lines from many threads, and forgets the oldest and the end 
     Logger& logger = Logger::instance();
     const Logger::Since log;
     std::vector<std::thread> threads;
+    threads.reserve(4);
     for (int i = 0; i < 4; ++i) {
         threads.emplace_back([&] {
             for (int line = 0; line < 100; ++line) logger.log(Severity::kERROR, std::string(10000, 'x').c_str());
