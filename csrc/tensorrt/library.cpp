@@ -1,5 +1,6 @@
 #include "library.hpp"
 
+#include <bit>
 #include <cstdint>
 #include <utility>
 
@@ -57,14 +58,22 @@ Version check_version(const SharedObject& object) {
     return found;
 }
 
+// Where CUDA's runtime does not start inside TensorRT, its driver being too old, TensorRT 10 and 11 hand out 0x228. No
+// object lies below the first pages, which are never mapped.
+bool is_object(const void* pointer) {
+    constexpr std::uintptr_t unmapped = 0x10000;
+    return std::bit_cast<std::uintptr_t>(pointer) >= unmapped;
+}
+
 OnDevice<nvinfer1::IRuntime> make_runtime(const SharedObject& object, const std::shared_ptr<const Device>& device) {
     const Device::Current current(*device);
     void* (*create)(void*, std::int32_t) noexcept = nullptr;
     object.bind(create, "createInferRuntime_INTERNAL");
     const Logger::Since log;
     void* runtime = create(&Logger::instance(), static_cast<std::int32_t>(NV_TENSORRT_VERSION));
-    if (runtime == nullptr) {
-        throw EngineFault(log.explain(object.name() + " gives no runtime: its CUDA may be newer than the driver's"));
+    if (!is_object(runtime)) {
+        throw EngineFault(log.explain(object.name() + " gives no runtime on " + device->name() +
+                                      ": update NVIDIA's driver, or install the TensorRT of an older CUDA"));
     }
     return {static_cast<nvinfer1::IRuntime*>(runtime), {device}};
 }

@@ -60,14 +60,19 @@ Logger::Since::Since() {
     first_ = logger.next_;
 }
 
-std::string Logger::Since::explain(const std::string& fault) const {
+std::string Logger::Since::lines() const {
     for (const bool errors : {true, false}) {
         for (const bool own_thread : {true, false}) {
-            const std::string lines = instance().lines_since(first_, own_thread, errors);
-            if (!lines.empty()) return fault + " [TensorRT: " + lines + "]";
+            std::string lines = instance().lines_since(first_, own_thread, errors);
+            if (!lines.empty()) return lines;
         }
     }
-    return fault;
+    return {};
+}
+
+std::string Logger::Since::explain(const std::string& fault) const {
+    const std::string words = lines();
+    return words.empty() ? fault : fault + " [TensorRT: " + words + "]";
 }
 
 }  // namespace brats::trt

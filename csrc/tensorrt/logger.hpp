@@ -29,6 +29,8 @@ public:
         [[nodiscard]] std::string explain(const std::string& fault) const;
 
     private:
+        [[nodiscard]] std::string lines() const;
+
         std::uint64_t first_;
     };
 

@@ -65,4 +65,7 @@ FAKE_EXPORT void fake_cuda_adopt(std::uint64_t address, std::uint64_t nbytes);
 FAKE_EXPORT void fake_cuda_set_gate(int open);
 FAKE_EXPORT int fake_cuda_pass_gate();
 FAKE_EXPORT int fake_cuda_waiting();  // threads at the gate
+
+// The next cuEventSynchronize waits at the gate.
+FAKE_EXPORT void fake_cuda_hold_synchronise();
 }

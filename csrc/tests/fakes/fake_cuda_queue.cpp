@@ -107,7 +107,10 @@ FAKE_EXPORT CUresult CUDAAPI cuEventRecord(CUevent event, CUstream stream) {
 FAKE_EXPORT CUresult CUDAAPI cuEventSynchronize(CUevent event) {
     Call call("cuEventSynchronize");
     if (call.fault() != CUDA_SUCCESS) return call.fault();
-    return call->events.count(event) == 1 ? CUDA_SUCCESS : call.misuse(CUDA_ERROR_INVALID_HANDLE);
+    if (call->events.count(event) == 0) return call.misuse(CUDA_ERROR_INVALID_HANDLE);
+    const bool held = std::exchange(call->hold_synchronise, false);
+    call.unlock();
+    return held && fake_cuda_pass_gate() == 0 ? CUDA_ERROR_LAUNCH_FAILED : CUDA_SUCCESS;
 }
 
 FAKE_EXPORT CUresult CUDAAPI cuEventDestroy_v2(CUevent event) {

@@ -156,6 +156,11 @@ int fake_cuda_pass_gate() {
     return passed ? 1 : 0;
 }
 
+void fake_cuda_hold_synchronise() {
+    const std::scoped_lock lock(state().mutex);
+    state().hold_synchronise = true;
+}
+
 int fake_cuda_waiting() {
     const std::scoped_lock lock(state().mutex);
     return state().waiting;

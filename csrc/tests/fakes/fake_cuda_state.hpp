@@ -47,6 +47,7 @@ struct State {
     std::condition_variable gate_moved;
     bool gate_open = true;
     int waiting = 0;
+    bool hold_synchronise = false;
     int devices = 1;
     std::int64_t contexts = 0;
     std::map<CUdeviceptr, Allocation> allocations;

@@ -71,7 +71,7 @@ std::optional<Plan> parse(std::string_view text) {
         if (word.starts_with("stripped=")) plan.stripped = std::stoll(value);
         if (word.starts_with("fault=")) plan.fault = value;
         if (word.starts_with("refittable=")) plan.refittable = value == "1";
-        if (word.starts_with("gate=")) plan.gate = value == "1";
+        if (word.starts_with("gate=")) plan.gate = value;
     }
     return plan;
 }

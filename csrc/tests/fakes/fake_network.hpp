@@ -18,7 +18,7 @@ struct Plan {
     std::int64_t stripped = 0;      // bytes of weights that it lacks
     std::string fault;              // what goes wrong; fake_tensorrt.cpp has the list
     bool refittable = false;
-    bool gate = false;  // work waits at fake_cuda_pass_gate
+    std::string gate;  // what waits at fake_cuda_pass_gate: "load", "context" or "run"
 
     [[nodiscard]] std::int64_t voxels() const { return size * size * size; }
 };

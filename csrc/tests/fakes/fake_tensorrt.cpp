@@ -79,7 +79,7 @@ bool ContextParts::enqueueV3(cudaStream_t stream) noexcept {
              {static_cast<const void*>(scratch), static_cast<const void*>(input), static_cast<const void*>(output)}) {
             touch(on, reinterpret_cast<CUdeviceptr>(address));
         }
-        if (plan.gate && fake_cuda_pass_gate() == 0) return;
+        if (plan.gate == "run" && fake_cuda_pass_gate() == 0) return;
         if (plan.fault != "forgets") run_network(plan, input, output);
         ++counts().runs;
     };
@@ -134,7 +134,7 @@ std::int64_t EngineParts::getEngineStat(EngineStat stat) const noexcept {
 IExecutionContext* EngineParts::createExecutionContext(ExecutionContextAllocationStrategy strategy) noexcept {
     demand_cuda();
     if (strategy != ExecutionContextAllocationStrategy::kUSER_MANAGED) ++counts().misuses;
-    if (plan_.fault == "context") {
+    if (plan_.fault == "context" || (plan_.gate == "context" && fake_cuda_pass_gate() == 0)) {
         logger_.log(Severity::kINTERNAL_ERROR, "createExecutionContext: out of memory");
         return nullptr;
     }
@@ -147,7 +147,7 @@ ICudaEngine* RuntimeParts::deserializeCudaEngine(const void* blob, std::size_t n
     demand_cuda();
     const auto plan = parse({static_cast<const char*>(blob), nbytes});
     if (!plan) logger_.log(Severity::kERROR, "Serialization assertion magicTagRead == kMAGIC_TAG failed");
-    if (!plan || plan->fault == "engine") return nullptr;
+    if (!plan || plan->fault == "engine" || (plan->gate == "load" && fake_cuda_pass_gate() == 0)) return nullptr;
     return new Object<ICudaEngine, EngineParts>(*plan, counted_, logger_);
 }
 
@@ -165,9 +165,9 @@ FAKE_EXPORT std::int32_t getInferLibVersion() noexcept { return FAKE_VERSION; }
 // Without a device the real one hands out this very pointer.
 FAKE_EXPORT void* createInferRuntime_INTERNAL(void* logger, std::int32_t version) noexcept {
     if (fake_cuda_state().contexts == 0) return std::bit_cast<void*>(std::uintptr_t{0x228});
-#ifdef FAKE_NO_RUNTIME
+#ifdef FAKE_RUNTIME  // a pointer to no object, given as a number
     static_cast<nvinfer1::ILogger*>(logger)->log(nvinfer1::ILogger::Severity::kERROR, "CUDA initialization failure");
-    return nullptr;
+    return std::bit_cast<void*>(std::uintptr_t{FAKE_RUNTIME});
 #endif
     if (version != NV_TENSORRT_VERSION || FAKE_VERSION / 10000 != NV_TENSORRT_MAJOR) std::abort();
     fake::demand_cuda();

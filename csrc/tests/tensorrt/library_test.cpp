@@ -85,11 +85,13 @@ TEST_CASE("a library that is none of TensorRT's is refused") {
     CHECK(holds(refusal(FAKE_CUDA), "has no function getInferLibVersion"));
 }
 
-TEST_CASE("a runtime that does not come is refused with TensorRT's words") {
+TEST_CASE("a runtime that does not come, or is a pointer to nothing, is refused with TensorRT's words") {
     const World world;
-    const std::string refused = refusal(FAKE_TENSORRT_NO_RUNTIME);
-    CHECK(holds(refused, "gives no runtime"));
-    CHECK(holds(refused, "[TensorRT: CUDA initialization failure]"));
+    for (const char* library : {FAKE_TENSORRT_NULL, FAKE_TENSORRT_TRAP}) {
+        const std::string refused = refusal(library);
+        CHECK(holds(refused, "gives no runtime on Fake GPU: update NVIDIA's driver"));
+        CHECK(holds(refused, "[TensorRT: CUDA initialization failure]"));
+    }
 }
 
 }  // namespace

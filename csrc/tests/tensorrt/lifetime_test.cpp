@@ -153,7 +153,7 @@ TEST_CASE("a second thread in one context is refused") {
     const World world;
     const Stream stream;
     const Arrays arrays;
-    Context context(load_engine("gate=1"), {false, false});
+    Context context(load_engine("gate=run"), {false, false});
     fake_cuda_set_gate(0);
     std::thread first([&] { context.enqueue(arrays.placements(), stream); });
     while (fake_cuda_waiting() == 0) std::this_thread::yield();
