@@ -105,7 +105,5 @@ class Context:
     def captures(self) -> int:
         """How many graphs were captured so far."""
 
-def layer_times(
-    context: Context, arrays: dict[str, Any], stream: int, *, runs: int = 10
-) -> list[tuple[str, float]]:
+def layer_times(context: Context, arrays: dict[str, Any], stream: int, *, runs: int = 10) -> list[tuple[str, float]]:
     """Run without a graph and return each layer with its mean milliseconds, in the order of execution. Waits."""

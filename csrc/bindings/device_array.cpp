@@ -91,19 +91,31 @@ trt::Placement from_interface(const Tensor& tensor, const py::object& value, int
     return placement;
 }
 
+trt::Placement from_address(const Tensor& tensor, const py::object& value) {
+    const auto index = py::reinterpret_steal<py::object>(PyNumber_Index(value.ptr()));
+    if (!index) {
+        PyErr_Clear();
+        refuse(tensor, "is a " + std::string(py::str(py::type::of(value).attr("__name__"))),
+               "give an address, or an array with __cuda_array_interface__ (CuPy, PyTorch)");
+    }
+    try {
+        return {index.cast<std::uint64_t>(), false, nullptr};
+    } catch (const py::cast_error&) {
+        refuse(tensor, "is at the address " + std::string(py::str(index)), "give one of 64 bits");
+    }
+}
+
 }  // namespace
 
 trt::Placement to_placement(const Tensor& tensor, const py::object& value, int device) {
+    if (!py::hasattr(value, "__cuda_array_interface__")) return from_address(tensor, value);
     try {
-        if (py::hasattr(value, "__cuda_array_interface__")) return from_interface(tensor, value, device);
-        if (PyIndex_Check(value.ptr()) != 0) return {value.cast<std::uint64_t>(), false, nullptr};
-    } catch (const py::cast_error&) {
-        refuse(tensor, "has an interface that cannot be read: " + std::string(py::repr(value)), "update its library");
+        return from_interface(tensor, value, device);
+    } catch (const py::cast_error& error) {
+        refuse(tensor, std::string("has an interface that cannot be read: ") + error.what(), "update its library");
     } catch (const py::error_already_set& error) {
         refuse(tensor, std::string("has an interface that cannot be read: ") + error.what(), "update its library");
     }
-    refuse(tensor, "is a " + std::string(py::str(py::type::of(value).attr("__name__"))),
-           "give an address, or an array with __cuda_array_interface__ (CuPy, PyTorch)");
 }
 
 CUstream to_stream(const py::handle& value) {
