@@ -18,6 +18,10 @@ set(_fetched ${CMAKE_CURRENT_LIST_DIR}/../build/headers)
 # One after the other: within one call, CMake would search the system before the paths that are given.
 set(_roots ${TensorRT_ROOT} $ENV{TensorRT_ROOT})
 find_path(TensorRT_INCLUDE_DIR NvInferVersion.h PATHS ${_roots} PATH_SUFFIXES include NO_DEFAULT_PATH)
+if(_roots AND NOT TensorRT_INCLUDE_DIR)
+  message(FATAL_ERROR "TensorRT_ROOT is ${_roots}, which holds no NvInferVersion.h, nor does its include: name an "
+                      "unpacked SDK, or unset it")
+endif()
 find_path(TensorRT_INCLUDE_DIR NvInferVersion.h PATH_SUFFIXES ${CMAKE_SYSTEM_PROCESSOR}-linux-gnu)
 find_path(TensorRT_INCLUDE_DIR NvInferVersion.h
           PATHS ${_site_packages}/tensorrt ${_site_packages}/kernel_lens/include/tensorrt ${_fetched}/tensorrt
@@ -55,15 +59,15 @@ if(TensorRT_INCLUDE_DIR)
 endif()
 
 set(_reason "")
-set(_version_variable TensorRT_VERSION)
+set(TensorRT_SUPPORTED ${TensorRT_VERSION})
 if(TensorRT_VERSION AND NOT TensorRT_RTX AND TensorRT_VERSION VERSION_LESS 10.14)
   set(_reason "the headers in ${TensorRT_INCLUDE_DIR} are of ${TensorRT_VERSION}, 10.14 or later is needed")
-  set(_version_variable TensorRT_VERSION-NOTFOUND)
+  set(TensorRT_SUPPORTED FALSE)
 endif()
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(
   TensorRT
-  REQUIRED_VARS TensorRT_INCLUDE_DIR TensorRT_CUDA_INCLUDE_DIR ${_version_variable}
+  REQUIRED_VARS TensorRT_INCLUDE_DIR TensorRT_CUDA_INCLUDE_DIR TensorRT_SUPPORTED
   VERSION_VAR TensorRT_VERSION
   REASON_FAILURE_MESSAGE "${_reason}")
 
