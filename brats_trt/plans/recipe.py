@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
-from ..errors import CaseError
+from ..errors import CaseError, EngineError
 
 PlanPrecision = Literal["fp16", "fp32"]
 HardwareLevel = Literal["ampere_plus", "same_compute_capability"]
@@ -92,15 +92,15 @@ class Recipe:
 
         Raises
         ------
-        CaseError
+        EngineError
             If an entry is missing, or is not understood.
         """
         try:
             rest = {field.name: document[field.name] for field in fields(cls) if field.name not in _VARIANTS}
             variants = {name: document["variants"][name] for name in _VARIANTS}
             return cls(**{**rest, **variants, "capabilities": tuple(rest["capabilities"])})
-        except (KeyError, TypeError) as fault:
-            raise CaseError(f"the recipe is not readable ({fault!r}): build the plan again") from None
+        except (KeyError, TypeError, CaseError) as fault:
+            raise EngineError(f"the plan's recipe is not readable ({fault!r}): build the plan again") from None
 
     def options(self) -> list[str]:
         """The options of `brats-trt build` that repeat it; defaults are left out, but for the precision."""
