@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .case_folder import MODALITY_NAMES, case_name, find_volumes
+from .device_array import DeviceArray, device_array, lies_on_a_gpu
 from .errors import CaseError
 from .geometry import GRID_TOLERANCE_MM, Affine, Index3, check_affine, grid_distance_mm
 from .nifti import NiftiImage, check_volume, read_nifti
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Case", "ImageSource", "Volume", "VolumeSource", "case_name", "load_case"]
 
-VolumeSource: TypeAlias = "str | os.PathLike[str] | SpatialImage | NDArray[Any]"
+VolumeSource: TypeAlias = "str | os.PathLike[str] | SpatialImage | NDArray[Any] | Any"  # or an array on a GPU
 ImageSource: TypeAlias = "VolumeSource | Mapping[str, VolumeSource]"
 
 _DECATHLON: tuple[Modality, ...] = ("flair", "t1", "t1ce", "t2")
@@ -43,17 +44,33 @@ class Volume:
     Attributes
     ----------
     data
-        (X, Y, Z) of any real dtype, byte order and memory order; never written to.
+        (X, Y, Z) of any real dtype, byte order and memory order, on the host or on a GPU; never written to.
     slope, intercept
         A voxel's value is data * slope + intercept.
     source
         What errors call it.
     """
 
-    data: NDArray[Any]
+    data: NDArray[Any] | DeviceArray
     slope: float
     intercept: float
     source: str
+
+    @property
+    def on_host(self) -> NDArray[Any]:
+        """`data`, for stages that run on the CPU.
+
+        Raises
+        ------
+        CaseError
+            If it lies on a GPU: nothing is copied quietly.
+        """
+        if isinstance(self.data, DeviceArray):
+            raise CaseError(
+                f"{self.source} lies on a GPU, but this segmenter runs on the CPU: copy it to the host, or use "
+                "device='cuda'"
+            )
+        return self.data
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,8 +177,13 @@ def _split_file(path: Path) -> dict[Modality, _Placed]:
 def _split(whole: _Placed, order: Sequence[Modality]) -> dict[Modality, _Placed]:
     data = whole.volume.data
     return {
-        modality: replace(whole, volume=replace(whole.volume, data=data[..., k])) for k, modality in enumerate(order)
+        modality: replace(whole, volume=replace(whole.volume, data=_last_axis(data, k)))
+        for k, modality in enumerate(order)
     }
+
+
+def _last_axis(data: NDArray[Any] | DeviceArray, k: int) -> NDArray[Any] | DeviceArray:
+    return data.along_last_axis(k) if isinstance(data, DeviceArray) else data[..., k]
 
 
 def _place(value: VolumeSource, source: str, *, order: Sequence[Modality] | None = None) -> _Placed:
@@ -213,9 +235,9 @@ def _from_image(image: Any, source: str, order: Sequence[Modality] | None) -> _P
     return _Placed(Volume(data.reshape(shape), slope, intercept, source), affine, header)
 
 
-def _as_array(value: Any, source: str) -> NDArray[Any]:
-    if _lies_on_a_gpu(value):
-        raise CaseError(f"{source} lies on a GPU, but this segmenter runs on the CPU: copy it to the host first")
+def _as_array(value: Any, source: str) -> NDArray[Any] | DeviceArray:
+    if lies_on_a_gpu(value):
+        return device_array(value, source)
     if isinstance(value, np.ma.MaskedArray):
         raise CaseError(f"{source} is a masked array, whose mask would be lost: give its filled(0)")
     if value is None or isinstance(value, (bytes, bool, int, float)):
@@ -228,13 +250,6 @@ def _as_array(value: Any, source: str) -> NDArray[Any]:
     except Exception as fault:  # an object's own `__array__` raises what it likes
         reason = " ".join(str(fault).split())
         raise CaseError(f"{source} is no array ({reason}); expected a path, a nibabel image or an array") from fault
-
-
-def _lies_on_a_gpu(value: Any) -> bool:
-    try:
-        return hasattr(value, "__cuda_array_interface__")
-    except Exception:  # it has one and will not hand it out: PyTorch, where gradients are recorded
-        return True
 
 
 def _assemble(name: str, placed: Mapping[Modality, _Placed]) -> Case:

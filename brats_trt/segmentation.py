@@ -36,7 +36,7 @@ class Segmentation:
         Where the network's crop lies, in voxels, half-open.
     softmax
         (1 or 2, 4, D, H, W) float32, the network's output for the crop; with mirror averaging the second
-        entry is that of the input mirrored along axis y.
+        entry is that of the input mirrored along axis y. None where the segmenter was not to keep it.
     class_counts
         Voxels of background, necrotic core, oedema and enhancing tumour.
     timings_ms
@@ -53,7 +53,7 @@ class Segmentation:
     affine: NDArray[np.float64]
     header: Nifti1Header | None = field(repr=False)
     box: Box
-    softmax: NDArray[np.float32] = field(repr=False)
+    softmax: NDArray[np.float32] | None = field(repr=False)
     class_counts: tuple[int, int, int, int]
     timings_ms: Mapping[str, float]
     warnings: tuple[str, ...]
@@ -61,9 +61,16 @@ class Segmentation:
 
     @cached_property
     def probabilities(self) -> NDArray[np.float32]:
-        """(4, D, H, W) float32 softmax of the crop; with mirror averaging, the mean of the pair."""
-        plain, mirrored = self.softmax[0], self.softmax[-1]
-        if len(self.softmax) == 1:
+        """(4, D, H, W) float32 softmax of the crop; with mirror averaging, the mean of the pair.
+
+        Raises
+        ------
+        ValueError
+            If the segmenter was not to keep probabilities.
+        """
+        softmax = self._kept_softmax()
+        plain, mirrored = softmax[0], softmax[-1]
+        if len(softmax) == 1:
             return np.asarray(plain)
         return np.asarray((plain + mirrored[:, :, ::-1]) * np.float32(0.5))
 
@@ -109,5 +116,10 @@ class Segmentation:
     @property
     def crop_affine(self) -> NDArray[np.float64]:
         """(4, 4) float64, from voxels of `probabilities` to millimetres."""
-        depth, height, width = self.softmax.shape[2:]
+        depth, height, width = self._kept_softmax().shape[2:]
         return crop_affine(self.affine, self.box, (depth, height, width))
+
+    def _kept_softmax(self) -> NDArray[np.float32]:
+        if self.softmax is None:
+            raise ValueError("the probabilities of this run were not kept: use Segmenter(..., keep_probabilities=True)")
+        return self.softmax

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -27,10 +28,21 @@ class EmulatedDevice:
 
     mode: str = "checked"
     name: str = "emulated"
+    index: int = 0
     emulator: Emulator = field(default_factory=lambda: Emulator(threads=2))
     calls: list = field(default_factory=list)
     buffers: list = field(default_factory=list)
     reports: list = field(default_factory=list)
+
+    def current(self):
+        return nullcontext()
+
+    def foreign_stream(self, handle):
+        self.calls.append(("foreign stream", handle))
+        return object()
+
+    def handle(self, stream):
+        return id(stream)
 
     def allocate(self, nbytes, name):
         self.calls.append(("allocate", name))

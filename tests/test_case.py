@@ -208,22 +208,6 @@ def test_an_array_that_is_no_volume_is_refused(bad, message):
         load_case({**ARRAYS, "t2": bad})
 
 
-def test_a_device_array_is_refused_on_the_cpu():
-    class OnDevice:
-        __cuda_array_interface__ = {"shape": (4, 4, 4)}  # noqa: RUF012
-
-    class KeptOnDevice:
-        @property
-        def __cuda_array_interface__(self):
-            raise RuntimeError("gradients are recorded")
-
-    for array in (OnDevice(), KeptOnDevice()):
-        with pytest.raises(CaseError, match="lies on a GPU"):
-            load_case({**ARRAYS, "t2": array})
-        with pytest.raises(CaseError, match="lies on a GPU"):
-            load_case(array)
-
-
 def test_an_array_that_will_not_be_one_is_refused_with_its_reason():
     class Recorded:
         def __array__(self, dtype=None, copy=None):

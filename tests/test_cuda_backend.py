@@ -8,7 +8,7 @@ import oracle
 import pytest
 from emulated_device import EmulatedDevice, TinyEngine
 from models import tiny_model
-from tolerances import GATHER_ON_DEVICE, MOMENTS
+from tolerances import GATHER_ON_DEVICE, HALF_SCORES, MOMENTS, SCORES_ON_DEVICE
 
 from brats_trt import CaseError, EngineError, Segmenter, Spec, _host
 from brats_trt.backends import StageOptions
@@ -191,8 +191,72 @@ def test_a_network_that_gives_nan_is_refused(monkeypatch):
         run(heads.volumes())
 
 
-def test_the_cards_normalisation_is_refused():
+CARD = Spec(normalisation="card")
+
+
+def run_card(arrays, *, half=False, **scale):
     device = EmulatedDevice()
-    engine = TinyEngine(device, spec=Spec(normalisation="card"))
-    with pytest.raises(EngineError, match="use device='cpu'"):
-        CudaBackend(device, engine, OPTIONS, largest_shape=SHAPE)
+    engine = TinyEngine(device, half=half, spec=CARD)
+    backend = CudaBackend(device, engine, OPTIONS, largest_shape=SHAPE)
+    return backend, backend.run(as_volumes(arrays, **scale))
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_cards_normalisation_equals_the_hosts_in_every_memory_order(order):
+    arrays = {name: ORDERS[order](v) for name, v in heads.volumes().items()}
+    assert_card_equals_the_hosts(run_card(arrays)[0], arrays)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float16", "float64"])
+def test_the_cards_normalisation_equals_the_hosts_for_other_dtypes(dtype):
+    arrays = stored(dtype)
+    assert_card_equals_the_hosts(run_card(arrays)[0], arrays)
+
+
+def test_the_cards_normalisation_takes_slope_and_intercept_and_gives_half_precision():
+    arrays = heads.volumes()
+    scale = {"slope": 0.25, "intercept": -3.0}
+    assert_card_equals_the_hosts(run_card(arrays, **scale)[0], arrays, **scale)
+    assert_card_equals_the_hosts(run_card(arrays, half=True)[0], arrays, tolerance=HALF_SCORES)
+
+
+def assert_card_equals_the_hosts(backend, arrays, *, tolerance=SCORES_ON_DEVICE, **scale):
+    plan = backend._memory.plan.host.view(records.PLAN)[0]
+    box = (tuple(plan["lower"]), tuple(plan["lower"] + plan["extent"]))
+    size = backend._memory.size
+    dtype = np.float16 if backend._engine.half else np.float32
+    crop = backend._memory.input.read(dtype, (1, 4, *size)).astype(np.float32)
+    for channel, name in enumerate(MODALITIES):
+        expected = np.zeros((1, 4, *size), np.float32)
+        _host.gather(arrays[name], box, expected, channel, mean=0.0, variance=0.0, normalisation="card", **scale)
+        assert (expected[0, channel] < 0).any()
+        np.testing.assert_allclose(crop[:, channel], expected[:, channel], rtol=0, atol=tolerance)
+
+
+def test_a_crop_that_is_constant_is_refused_where_the_card_divides_by_its_deviation():
+    arrays = heads.volumes()
+    speck = np.full(heads.SHAPE, 5, np.int16)
+    speck[-1, -1, -1] = 6  # in the plane that the authors lose
+    message = "the array of t2: the foreground is constant"
+    with pytest.raises(CaseError, match=message):
+        run_card({**arrays, "t2": speck})
+    # The same words as on the CPU.
+    with pytest.raises(ValueError, match="the foreground is constant"):
+        _host.gather(
+            speck,
+            ((0, 0, 0), tuple(n - 1 for n in heads.SHAPE)),
+            np.zeros((1, 4, 16, 16, 16), np.float32),
+            0,
+            mean=0.0,
+            variance=0.0,
+            normalisation="card",
+        )
+
+
+def test_probabilities_that_nobody_wants_stay_on_the_device():
+    device = EmulatedDevice()
+    options = StageOptions(tta=False, min_region=0.1, label_values=(0, 1, 2, 4), keep_probabilities=False)
+    backend, outcome = run(heads.volumes(), device=device, options=options)
+    assert outcome.softmax is None
+    sizes = {nbytes for operation, nbytes in device.calls if operation == "download"}
+    assert backend._memory.softmax.buffer.nbytes not in sizes

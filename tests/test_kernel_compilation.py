@@ -17,6 +17,8 @@ SPEC.loader.exec_module(kernel_report)
 NAMES = {
     "foreground",
     "plan",
+    "plan_crop",
+    "crop_moments",
     "gather",
     "interleave",
     "scatter",

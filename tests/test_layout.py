@@ -19,7 +19,7 @@ PACKAGE = Path(brats_trt.__file__).parent
 # A module may import what stands before its own layer, and its own package.
 LAYERS = [
     ("errors",),
-    ("spec", "geometry", "notice", "files", "_host"),
+    ("spec", "geometry", "notice", "files", "device_array", "_host"),
     ("metrics", "nifti", "case_folder"),
     ("case", "kernels"),
     ("backends",),

@@ -13,3 +13,11 @@ ARGMAX_TIE = 1e-12
 # Values of the network's input, absolute, from the kernels: they compute in float32, three resamplings of intensities
 # that are each rounded once or twice, 0..1, with multiply-adds contracted or not.
 GATHER_ON_DEVICE = 2e-6
+
+# Z-scores of the card's normalisation, absolute, from the kernels: three resamplings of raw intensities in float32,
+# each rounded twice (6 * 2^-24 of the intensity), then divided by the deviation, above a tenth of the
+# largest intensity: 6 * 6e-8 * 10 = 3.6e-6; the subtraction and the factor round scores of up to 8 twice more.
+SCORES_ON_DEVICE = 1e-5
+
+# The same in float16, whose unit in the last place of a score from 4 to 8 is 2^-8, half of which rounding may take.
+HALF_SCORES = 2e-3

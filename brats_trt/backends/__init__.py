@@ -32,11 +32,14 @@ class StageOptions:
         Tumour regions of fewer voxels than this share of all but the largest class are dropped; 0 keeps all.
     label_values
         The value written for each class: background, necrotic core, oedema, enhancing tumour.
+    keep_probabilities
+        Hand out the softmax too, which a GPU has to send to the host for it.
     """
 
     tta: bool
     min_region: float
     label_values: tuple[int, int, int, int]
+    keep_probabilities: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +53,8 @@ class Outcome:
     counts
         Voxels of each class in `labels`.
     softmax
-        (1 or 2, 4, D, H, W) float32 of the crop; a second entry is of the input mirrored along axis y.
+        (1 or 2, 4, D, H, W) float32 of the crop; a second entry is of the input mirrored along axis y. None where
+        it was not to be kept.
     box
         Where the crop lies, in voxels of `labels`.
     timings_ms
@@ -61,7 +65,7 @@ class Outcome:
 
     labels: NDArray[np.uint8]
     counts: tuple[int, int, int, int]
-    softmax: NDArray[np.float32]
+    softmax: NDArray[np.float32] | None
     box: Box
     timings_ms: dict[str, float]
     warnings: tuple[str, ...]

@@ -89,11 +89,12 @@ class CpuBackend:
                 labels, counts, tumour, min_region=options.min_region, label_values=options.label_values
             )
             watch.lap("regions")
-        return Outcome(labels, counts, softmax, box, watch.laps_ms, warnings)
+        kept = softmax if options.keep_probabilities else None
+        return Outcome(labels, counts, kept, box, watch.laps_ms, warnings)
 
     def _prepare(self, volumes: Volumes) -> tuple[Box, tuple[str, ...]]:
         foregrounds = [
-            _host.foreground(volume.data, slope=volume.slope, intercept=volume.intercept, threads=self._threads)
+            _host.foreground(volume.on_host, slope=volume.slope, intercept=volume.intercept, threads=self._threads)
             for _, volume in volumes
         ]
         warnings = inspect(volumes, foregrounds)
@@ -105,7 +106,7 @@ class CpuBackend:
     def _gather(self, channel: int, volume: Volume, foreground: _host.Foreground, box: Box) -> None:
         try:
             _host.gather(
-                volume.data,
+                volume.on_host,
                 (box.lower, box.upper),
                 self._crop,
                 channel,
@@ -128,7 +129,7 @@ class CpuBackend:
     def _restore(
         self, softmax: NDArray[np.float32], box: Box, like: Volume
     ) -> tuple[NDArray[np.uint8], tuple[int, int, int, int], Box]:
-        order: Literal["C", "F"] = "C" if like.data.flags.c_contiguous else "F"
+        order: Literal["C", "F"] = "C" if like.on_host.flags.c_contiguous else "F"
         labels = np.empty(like.data.shape, np.uint8, order=order)
         try:
             counts, tumour = _host.scatter(

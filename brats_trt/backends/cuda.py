@@ -7,13 +7,17 @@ case (box, moments, faults, counts) stays there until the label map comes back, 
 from __future__ import annotations
 
 import math
+import os
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ..device_array import DeviceArray
 from ..errors import CaseError, EngineError
 from ..geometry import Box
 from ..kernels import records
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
 
 Volumes = Sequence[tuple[Modality, "Volume"]]
 LARGEST_SHAPE = (256, 256, 256)
+_COPIERS = min(4, os.cpu_count() or 1)
+_CROP_CONSTANT = 15  # first bit of the fault in common.cuh
 _STAGES = ("prepare", "infer", "restore", "regions")
 
 
@@ -43,7 +49,7 @@ class CudaBackend:
     Raises
     ------
     EngineError
-        If the device has too little memory, or the engine's preprocessing is not the authors'.
+        If the device has too little memory.
     """
 
     device = "cuda"
@@ -56,16 +62,13 @@ class CudaBackend:
         *,
         largest_shape: tuple[int, int, int] = LARGEST_SHAPE,
     ) -> None:
-        if engine.spec.normalisation != "authors":
-            raise EngineError(
-                f"the normalisation {engine.spec.normalisation!r} runs on the CPU only: use device='cpu', or a model "
-                "with the authors' normalisation"
-            )
         self._device = device
         self._engine = engine
+        self._copiers = ThreadPoolExecutor(_COPIERS, "brats_trt-upload")
         self._options = options
+        self._card = engine.spec.normalisation == "card"
         self._memory = Memory(device, engine, batch=2 if options.tta else 1, voxels=math.prod(largest_shape))
-        self._kernels = Kernels(device, self._memory, half=engine.half)
+        self._kernels = Kernels(device, self._memory, half=engine.half, card=self._card)
         self._copies, self._work = device.stream(), device.stream()
         self._uploaded = [device.event() for _ in range(records.MODALITIES)]
         self._marks = [device.event() for _ in range(len(_STAGES) + 1)]
@@ -97,8 +100,8 @@ class CudaBackend:
         EngineError
             If the network gives values that are not finite.
         """
-        with self._lock:
-            self._check_size(volumes)
+        with self._lock, self._device.current():
+            self._check(volumes)
             shape = volumes[0][1].data.shape
             order = memory_order(volumes[0][1].data)
             self._queue(volumes, order)
@@ -109,7 +112,7 @@ class CudaBackend:
             kept = tuple(int(count) for count in memory.kept.host.view(np.uint64))
             labels = np.empty(tuple(shape[axis] for axis in reversed(order)), np.uint8)
             np.copyto(labels, memory.labels.host[: labels.size].reshape(labels.shape))
-            softmax = memory.download_softmax(self._work)
+            softmax = self._finish_softmax()
         timings = {
             stage: self._device.elapsed_ms(first, last)
             for stage, first, last in zip(_STAGES, self._marks[:-1], self._marks[1:], strict=True)
@@ -124,11 +127,11 @@ class CudaBackend:
         memory.describe(volumes, order, self._options)
         memory.setup.upload(self._work)
         for k, (_, volume) in enumerate(volumes):
-            memory.volumes[k].upload(volume.data, self._copies)
-            device.record(self._uploaded[k], self._copies)
-            device.wait(self._work, self._uploaded[k])
+            self._place(k, volume)
             kernels.foreground(k, volume.data.dtype, self._work)
         kernels.plan(self._work)
+        if self._card:
+            kernels.plan_crop([volume.data.dtype for _, volume in volumes], self._work)
         for k, (_, volume) in enumerate(volumes):
             kernels.gather(k, volume.data, self._work)
         device.record(self._marks[1], self._work)
@@ -143,9 +146,34 @@ class CudaBackend:
         memory.plan.download(self._work)
         memory.kept.download(self._work)
         device.record(self._marks[4], self._work)
+        if self._options.keep_probabilities:
+            device.wait(self._copies, self._marks[4])
+            memory.softmax.download(self._copies)
 
-    def _check_size(self, volumes: Volumes) -> None:
+    def _place(self, k: int, volume: Volume) -> None:
+        """Have the work wait until modality k lies on the device; the next one's upload goes on beside it."""
+        slot = self._memory.volumes[k]
+        if isinstance(volume.data, DeviceArray):
+            slot.take_in_place(volume.data, self._work)
+            return
+        slot.upload(volume.data, self._copiers, self._copies)
+        self._device.record(self._uploaded[k], self._copies)
+        self._device.wait(self._work, self._uploaded[k])
+
+    def _finish_softmax(self) -> NDArray[np.float32] | None:
+        if not self._options.keep_probabilities:
+            return None
+        self._device.synchronise(self._copies)
+        return self._memory.read_softmax()
+
+    def _check(self, volumes: Volumes) -> None:
         for modality, volume in volumes:
+            device = volume.data.device if isinstance(volume.data, DeviceArray) else None
+            if device not in (None, self._device.index):
+                raise CaseError(
+                    f"{volume.source}: {modality} lies on GPU {device}, but this segmenter runs on GPU "
+                    f"{self._device.index}: copy it there"
+                )
             voxels = volume.data.size
             if voxels > self._memory.voxels or volume.data.dtype.itemsize > 8:
                 raise CaseError(
@@ -162,6 +190,9 @@ class CudaBackend:
             raise EngineError(
                 "the network gave probabilities that are not finite; build the engine in fp32, or convert it again"
             )
+        for k, (_, volume) in enumerate(volumes):
+            if int(plan["status"]) >> (_CROP_CONSTANT + k) & 1:
+                raise CaseError(f"{volume.source}: the foreground is constant; expected a head: look at the volume")
         if int(plan["status"]):
             raise EngineError(f"the device reported the status {int(plan['status']):#x} that the host does not know")
         lower = [int(n) for n in plan["lower"]]

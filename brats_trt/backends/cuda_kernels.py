@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..device_array import DeviceArray
 from ..errors import CaseError
 from ..kernels import STORED_TYPES, kernel_source, records
 from .cuda_memory import Memory, Order, memory_order
@@ -23,15 +25,20 @@ _REGION_VOXELS_PER_THREAD = 8
 class Kernels:
     """The kernels of one backend, each compiled at its first use and kept."""
 
-    def __init__(self, device: Device, memory: Memory, *, half: bool) -> None:
+    def __init__(self, device: Device, memory: Memory, *, half: bool, card: bool) -> None:
         self._device = device
         self._memory = memory
         self._half = half
+        self._card = card
         self._by_dtype: dict[tuple[str, str], Any] = {}
 
     @cached_property
     def _plan(self) -> Any:
         return self._device.compile(kernel_source("plan"), "plan")
+
+    @cached_property
+    def _plan_crop(self) -> Any:
+        return self._device.compile(kernel_source("plan"), "plan_crop")
 
     @cached_property
     def _interleave(self) -> Any:
@@ -52,26 +59,24 @@ class Kernels:
             raise CaseError(f"voxels of {dtype.name} do not run on the device; convert them to float64 or smaller")
         key = (kernel, dtype.name)
         if key not in self._by_dtype:
-            source = kernel_source(kernel, stored=dtype.name, half=self._half and kernel == "gather")
+            gathers = kernel == "gather"
+            source = kernel_source(
+                kernel, stored=dtype.name, half=self._half and gathers, card=self._card and kernel != "foreground"
+            )
             self._by_dtype[key] = self._device.compile(source, kernel)
         return self._by_dtype[key]
 
     def foreground(self, modality: int, dtype: np.dtype[Any], stream: Any) -> None:
         """Queue the foreground pass over one modality."""
         memory = self._memory
-        parts = memory.parts.address + modality * records.FOREGROUND_BLOCKS * records.FOREGROUND.itemsize
-        self._device.launch(
-            self._for_dtype("foreground", dtype),
-            (records.FOREGROUND_BLOCKS, 1, 1),
-            _LINE_BLOCK,
-            [
-                memory.volumes[modality].buffer,
-                memory.setup.buffer,
-                np.int32(modality),
-                parts,
-            ],
-            stream,
-        )
+        arguments = [
+            memory.volumes[modality].source,
+            memory.setup.buffer,
+            np.int32(modality),
+            memory.parts_of(modality),
+        ]
+        grid = (records.FOREGROUND_BLOCKS, 1, 1)
+        self._device.launch(self._for_dtype("foreground", dtype), grid, _LINE_BLOCK, arguments, stream)
 
     def plan(self, stream: Any) -> None:
         """Queue the merge of the foregrounds' parts into box, moments and taps."""
@@ -85,7 +90,23 @@ class Kernels:
         ]
         self._device.launch(self._plan, (1, 1, 1), (128, 1, 1), arguments, stream)
 
-    def gather(self, modality: int, data: NDArray[Any], stream: Any) -> None:
+    def plan_crop(self, dtypes: Sequence[np.dtype[Any]], stream: Any) -> None:
+        """Queue what the card's normalisation needs to know: the moments of each resampled crop."""
+        memory = self._memory
+        grid = (records.FOREGROUND_BLOCKS, 1, 1)
+        for modality, dtype in enumerate(dtypes):
+            arguments = [
+                memory.volumes[modality].source,
+                memory.setup.buffer,
+                memory.plan.buffer,
+                memory.gather_taps,
+                np.int32(modality),
+                memory.parts_of(modality),
+            ]
+            self._device.launch(self._for_dtype("crop_moments", dtype), grid, _LINE_BLOCK, arguments, stream)
+        self._device.launch(self._plan_crop, (1, 1, 1), (128, 1, 1), [memory.parts, memory.plan.buffer], stream)
+
+    def gather(self, modality: int, data: NDArray[Any] | DeviceArray, stream: Any) -> None:
         """Queue crop, normalisation and resampling of one modality."""
         memory = self._memory
         fast = memory_order(data)[0]
@@ -93,7 +114,7 @@ class Kernels:
         size = memory.size
         grid = (_tiles(size[fast]), _tiles(size[other]), size[3 - fast - other])
         arguments = [
-            memory.volumes[modality].buffer,
+            memory.volumes[modality].source,
             memory.setup.buffer,
             memory.plan.buffer,
             memory.gather_taps,

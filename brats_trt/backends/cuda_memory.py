@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..device_array import DeviceArray
 from ..kernels import records
 from ..spec import Modality
 from . import StageOptions
@@ -19,9 +21,10 @@ if TYPE_CHECKING:
 
 Order = tuple[int, int, int]  # axes from the fastest to the slowest in memory
 _LARGEST_VOXEL = 8  # bytes
+_SLABS = 8  # that the staging of a volume is divided into
 
 
-def memory_order(data: NDArray[Any]) -> Order:
+def memory_order(data: NDArray[Any] | DeviceArray) -> Order:
     """The axes of an array from the fastest to the slowest in memory."""
     fast, middle, slow = sorted(range(3), key=lambda axis: abs(data.strides[axis]))
     return (fast, middle, slow)
@@ -45,21 +48,36 @@ class Twin:
 
 
 class VolumeSlot:
-    """Where one modality lies on the device."""
+    """Where one modality lies on the device: in memory of ours, or where its owner has it."""
 
     def __init__(self, device: Device, nbytes: int, name: str) -> None:
         self._device = device
         self._twin = Twin(device, nbytes, name)
-        self.address = self._twin.buffer.address
-        self.buffer: Any = self._twin.buffer
+        self.source: Buffer | int = self._twin.buffer  # of the kernels
 
-    def upload(self, data: NDArray[Any], stream: Any) -> None:
+    def upload(self, data: NDArray[Any], copiers: Executor, stream: Any) -> None:
         """Copy a volume through pinned memory, densely, in its own memory order and the device's byte order."""
         dense = data.transpose(tuple(reversed(memory_order(data))))
         native = data.dtype.newbyteorder("=")
         staged = self._twin.host[: data.size * native.itemsize]
-        np.copyto(staged.view(native).reshape(dense.shape), dense)
+        _copy_in_slabs(staged.view(native).reshape(dense.shape), dense, copiers)
         self._device.upload(self._twin.buffer, staged, stream)
+        self.source = self._twin.buffer
+
+    def take_in_place(self, data: DeviceArray, stream: Any) -> None:
+        """Use a volume where it lies, once its owner's work on it is done; `stream` waits for that."""
+        device = self._device
+        if not data.order_behind_owner(device.handle(stream)) and data.stream is not None:
+            written = device.event()
+            device.record(written, device.foreign_stream(data.stream))
+            device.wait(stream, written)
+        self.source = data.address
+
+
+def _copy_in_slabs(target: NDArray[Any], source: NDArray[Any], copiers: Executor) -> None:
+    """Copy with all of the pool's threads: one alone is slower than the link to the device."""
+    bounds = [len(source) * k // _SLABS for k in range(_SLABS + 1)]
+    list(copiers.map(lambda a, b: np.copyto(target[a:b], source[a:b]), bounds[:-1], bounds[1:]))
 
 
 class Memory:
@@ -105,6 +123,10 @@ class Memory:
             offset = entry * self._entry_bytes
             yield self.input.address + offset, self.softmax.buffer.address + offset
 
+    def parts_of(self, modality: int) -> int:
+        """Address of a modality's parts of a sum."""
+        return self.parts.address + modality * records.FOREGROUND_BLOCKS * records.FOREGROUND.itemsize
+
     def describe(self, volumes: Sequence[tuple[Modality, Volume]], order: Order, options: StageOptions) -> None:
         """Fill the setup record for a case whose label map has the given memory order."""
         setup = self.setup.host.view(records.SETUP)[0]
@@ -116,23 +138,24 @@ class Memory:
         setup["values"] = options.label_values
         setup["min_region"] = options.min_region
 
-    def download_softmax(self, stream: Any) -> NDArray[np.float32]:
-        """(batch, 4, D, H, W) float32, fresh."""
-        self.softmax.download(stream)
-        self._device.synchronise(stream)
+    def read_softmax(self) -> NDArray[np.float32]:
+        """(batch, 4, D, H, W) float32, fresh, of a download that is complete."""
         dtype = np.float16 if self._engine.half else np.float32
         shape = (self.batch, records.CLASSES, *self.size)
         return self.softmax.host.view(dtype).reshape(shape).astype(np.float32)
 
 
 def _describe_layout(layout: Any, volume: Volume) -> None:
-    """Of a volume as `VolumeSlot` stages it: dense in its own memory order."""
+    """Of a volume where it lies on the device: as its owner has it, or dense in its own memory order."""
     data = volume.data
     order = memory_order(data)
-    stride = data.dtype.itemsize
-    for axis in order:
-        layout["strides"][axis] = stride
-        stride *= data.shape[axis]
+    if isinstance(data, DeviceArray):
+        layout["strides"] = data.strides
+    else:
+        stride = data.dtype.itemsize
+        for axis in order:
+            layout["strides"][axis] = stride
+            stride *= data.shape[axis]
     layout["shape"] = data.shape
     layout["axes"] = order
     layout["slope"] = volume.slope

@@ -42,13 +42,18 @@ class CupyDevice:
         runtime = self._cupy.cuda.runtime
         try:
             runtime.getDeviceCount()
-            self.name: str = runtime.getDeviceProperties(self._cupy.cuda.Device().id)["name"].decode()
+            self.index = int(self._cupy.cuda.Device().id)
+            self.name: str = runtime.getDeviceProperties(self.index)["name"].decode()
         except runtime.CUDARuntimeError as fault:
             reason = " ".join(str(fault).split())
             raise EngineError(
                 f"device 'cuda' has no GPU to run on ({reason}): install NVIDIA's driver (nvidia-smi lists the GPU) "
                 f"and the CuPy of its CUDA, {_INSTALL}"
             ) from None
+
+    def current(self) -> Any:
+        """CuPy keeps the current device by thread."""
+        return self._cupy.cuda.Device(self.index)
 
     def allocate(self, nbytes: int, name: str) -> CupyBuffer:
         """Device memory, from the pool."""
@@ -71,6 +76,14 @@ class CupyDevice:
     def stream(self) -> Any:
         """A stream that does not wait for the legacy default stream."""
         return self._cupy.cuda.Stream(non_blocking=True)
+
+    def foreign_stream(self, handle: int) -> Any:
+        """A stream that is not ours to destroy."""
+        return self._cupy.cuda.ExternalStream(handle)
+
+    def handle(self, stream: Any) -> int:
+        """As a number."""
+        return int(stream.ptr)
 
     def event(self) -> Any:
         """An event with timing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import numpy as np
@@ -30,6 +31,13 @@ class Device(Protocol):
     def name(self) -> str:
         """As its maker calls it."""
 
+    @property
+    def index(self) -> int:
+        """Its number among the machine's devices."""
+
+    def current(self) -> AbstractContextManager[Any]:
+        """Within it, this thread's work goes to this device."""
+
     def allocate(self, nbytes: int, name: str) -> Buffer:
         """Device memory; `name` is for tools that watch accesses."""
 
@@ -41,6 +49,12 @@ class Device(Protocol):
 
     def stream(self) -> Any:
         """A queue of work of its own."""
+
+    def foreign_stream(self, handle: int) -> Any:
+        """Somebody else's stream, by the driver's handle."""
+
+    def handle(self, stream: Any) -> int:
+        """The driver's handle of a stream."""
 
     def event(self) -> Any:
         """A mark in a stream, with its time."""

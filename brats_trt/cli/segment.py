@@ -66,6 +66,7 @@ def segment_cases(
         tta=profile_tta if tta is None else tta,
         min_region=profile_region if min_region is None else min_region,
         labels=labels,
+        keep_probabilities=probabilities,
     )
     outcomes: list[Done | Failed] = []
     try:

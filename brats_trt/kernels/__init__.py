@@ -6,7 +6,7 @@ import re
 from functools import cache
 from importlib.resources import files
 
-KERNELS = ("foreground", "plan", "gather", "interleave", "scatter", "regions")
+KERNELS = ("foreground", "plan", "crop_moments", "gather", "interleave", "scatter", "regions")
 
 # The type that a kernel reads, by NumPy's name of the dtype.
 STORED_TYPES = {
@@ -28,7 +28,7 @@ _INCLUDE = re.compile(r'^#include "(.+)"$', re.MULTILINE)
 
 
 @cache
-def kernel_source(name: str, *, stored: str | None = None, half: bool = False) -> str:
+def kernel_source(name: str, *, stored: str | None = None, half: bool = False, card: bool = False) -> str:
     """The whole source of a `.cu` file.
 
     Parameters
@@ -39,8 +39,10 @@ def kernel_source(name: str, *, stored: str | None = None, half: bool = False) -
         NumPy's name of the volume's dtype, for kernels that read volumes.
     half
         Whether the network's tensors are float16, else float32.
+    card
+        Whether the normalisation is the card's, else the authors'.
     """
-    defines = [f"#define TENSOR_HALF {int(half)}"]
+    defines = [f"#define TENSOR_HALF {int(half)}", f"#define CARD {int(card)}"]
     if stored is not None:
         defines.append(f"#define STORED brats::{STORED_TYPES[stored]}")
     pasted: set[str] = set()

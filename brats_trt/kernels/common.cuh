@@ -61,16 +61,17 @@ __device__ __forceinline__ void merge(Foreground& into, const Foreground& more) 
 
 // What the device finds out. The host reads it with the label map, and not before.
 struct Plan {
-    Int64 status;      // 0, or bits of Fault; no kernel but plan writes it, since every kernel returns early by it
+    Int64 status;      // 0, or bits of Fault; only plan and plan_crop write it: every kernel returns early by it
     Int64 not_finite;  // 1 where the network gave a NaN or an infinity
     Int64 lower[3];    // of the box as the authors slice it
     Int64 extent[3];
     Foreground modality[modalities];
-    UInt64 counts[classes];  // voxels of each class in the label map
+    Moments resampled[modalities];  // of the crop's samples that are not zero, for the card's normalisation only
+    UInt64 counts[classes];         // voxels of each class in the label map
 };
 
 // Bits of Plan::status; the modality's or axis's number is added to the first of each kind.
-enum Fault : int { empty = 0, constant = 4, overflow = 8, flat = 12 };
+enum Fault : int { empty = 0, constant = 4, overflow = 8, flat = 12, crop_constant = 15 };
 
 struct AxisTap {
     int lower;
@@ -98,14 +99,17 @@ __device__ __forceinline__ float widen(Half half) {
     return __uint_as_float(sign | ((rest << 13) + 0x38000000U));
 }
 
-// Round to nearest, ties to even. Values from 0 to 65504 only, which is what crops and probabilities are.
+// Round to nearest, ties to even. Magnitudes up to 65504 only, which crops and probabilities stay below.
 __device__ __forceinline__ Half narrow(float value) {
-    if (value < 6.103515625e-5F) {  // below the least normal: count multiples of 2^-24
-        return {static_cast<UInt16>(__float2int_rn(value * 16777216.0F))};
-    }
     const UInt32 bits = __float_as_uint(value);
-    const UInt32 rounded = bits + 0x0fffU + (bits >> 13 & 1U) - 0x38000000U;
-    return {static_cast<UInt16>(rounded >> 13)};
+    const UInt32 magnitude = bits & 0x7fffffffU;
+    const UInt32 sign = bits >> 16 & 0x8000U;
+    if (magnitude < 0x38800000U) {  // below 2^-14, the least normal: count multiples of 2^-24
+        return {
+            static_cast<UInt16>(sign | static_cast<UInt32>(__float2int_rn(__uint_as_float(magnitude) * 16777216.0F)))};
+    }
+    const UInt32 rounded = magnitude + 0x0fffU + (magnitude >> 13 & 1U) - 0x38000000U;
+    return {static_cast<UInt16>(sign | rounded >> 13)};
 }
 
 template <class T>

@@ -1,49 +1,15 @@
 // One modality as stored -> its channel of the network's input: crop, normalise and resample, and the mirrored entry.
 //
-//   scipy: oracle.prepare_channel, which is zoom(crop(normalise_authors(v), box), size, order=1)
+//   scipy: oracle.prepare_channel, which is zoom(crop(normalise_authors(v), box), size, order=1), or with CARD
+//          normalise_card(zoom(crop(v, box), size, order=1))
 //
 // A block of 32 x 8 threads makes a tile of 32 x 32 samples. Lanes run along the axis that is fastest in memory while
 // they read, and along z, the tensor's fastest, while they write; the tile turns from one to the other in shared
 // memory. Grid: x = tiles along the fastest axis, y = tiles along the other axis of the tile, z = samples of the third.
-#include "common.cuh"
+#include "sampler.cuh"
 
 namespace brats {
-
 constexpr int tile = 32;
-
-struct Sampler {
-    const unsigned char* origin;  // of the box
-    const Layout& layout;
-    float mean;
-    float inverse_std;
-    bool with_scale;
-
-    __device__ __forceinline__ float at(const unsigned char* voxel) const {
-        if (with_scale) return intensity(scaled(voxel, layout));
-        return intensity(native(voxel));
-    }
-
-    template <class Value>
-    __device__ __forceinline__ float intensity(Value value) const {
-        return is_foreground(value) ? normalised(static_cast<float>(value), mean, inverse_std) : 0.0F;
-    }
-
-    __device__ __forceinline__ float row(const unsigned char* voxel, const AxisTap& x) const {
-        const unsigned char* lower = voxel + x.lower * layout.strides[0];
-        return mix(at(lower), at(lower + layout.strides[0]), x.weight);
-    }
-
-    __device__ __forceinline__ float plane(const unsigned char* voxel, const AxisTap& x, const AxisTap& y) const {
-        const unsigned char* lower = voxel + y.lower * layout.strides[1];
-        return mix(row(lower, x), row(lower + layout.strides[1], x), y.weight);
-    }
-
-    __device__ __forceinline__ float sample(const AxisTap& x, const AxisTap& y, const AxisTap& z) const {
-        const unsigned char* lower = origin + z.lower * layout.strides[2];
-        return mix(plane(lower, x, y), plane(lower + layout.strides[2], x, y), z.weight);
-    }
-};
-
 }  // namespace brats
 
 using namespace brats;
@@ -53,10 +19,8 @@ extern "C" __global__ void __launch_bounds__(256)
            Tensor* input) {
     if (plan->status != 0) return;
     const Layout& layout = setup->modality[modality];
-    const Moments& moments = plan->modality[modality].moments;
-    const unsigned char* origin = data;
-    for (int k = 0; k < 3; ++k) origin += plan->lower[k] * layout.strides[k];
-    const Sampler sampler{origin, layout, static_cast<float>(moments.mean),
+    const Moments& moments = card ? plan->resampled[modality] : plan->modality[modality].moments;
+    const Sampler sampler{origin_of(data, layout, *plan), layout, static_cast<float>(moments.mean),
                           static_cast<float>(1.0 / sqrt(variance_of(moments))), is_scaled(layout)};
 
     // The tile lies along `fast` and `other`; one of them is z.
@@ -73,7 +37,7 @@ extern "C" __global__ void __launch_bounds__(256)
     for (int row = threadIdx.y; row < tile; row += blockDim.y) {
         at[other] = first_other + row;
         if (at[fast] < setup->size[fast] && at[other] < setup->size[other])
-            turned[row][threadIdx.x] = sampler.sample(taps->axis[0][at[0]], taps->axis[1][at[1]], taps->axis[2][at[2]]);
+            turned[row][threadIdx.x] = sampler.value(taps->axis[0][at[0]], taps->axis[1][at[1]], taps->axis[2][at[2]]);
     }
     __syncthreads();
 

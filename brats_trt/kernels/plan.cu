@@ -4,7 +4,7 @@
 //   scipy: the box of tests/oracle.py's authors_box, the coordinates of scipy.ndimage.zoom with the last one clamped
 //
 // One block of 128 threads: a warp a modality, then all threads make taps.
-#include "common.cuh"
+#include "tally.cuh"
 
 namespace brats {
 
@@ -46,20 +46,8 @@ using namespace brats;
 // `parts` holds foreground_blocks parts of each modality, one modality after the other.
 extern "C" __global__ void __launch_bounds__(128)
     plan(const Setup* setup, const Foreground* parts, Plan* made, Taps* gather_taps, Taps* scatter_taps) {
-    const int warp = threadIdx.x / 32;
-    const int lane = threadIdx.x % 32;
-    constexpr int parts_per_lane = foreground_blocks / 32;
-
-    __shared__ Foreground of_lane[modalities][32];
-    const Foreground* first = parts + warp * foreground_blocks + lane * parts_per_lane;
-    Foreground mine = first[0];
-    for (int i = 1; i < parts_per_lane; ++i) merge(mine, first[i]);
-    of_lane[warp][lane] = mine;
-    __syncthreads();
-    if (lane == 0) {
-        for (int other = 1; other < 32; ++other) merge(mine, of_lane[warp][other]);
-        made->modality[warp] = mine;
-    }
+    const Foreground merged = merge_parts(parts);
+    if (threadIdx.x % 32 == 0) made->modality[threadIdx.x / 32] = merged;
     __syncthreads();
     if (threadIdx.x == 0) choose_box(*made);
     __syncthreads();
@@ -71,4 +59,15 @@ extern "C" __global__ void __launch_bounds__(128)
         for (int i = threadIdx.x; i < extent; i += blockDim.x)
             scatter_taps->axis[k][i] = as_float(tap(i, size, extent));
     }
+}
+
+// For the card's normalisation: the parts of four resampled crops -> their moments.
+extern "C" __global__ void __launch_bounds__(128) plan_crop(const Foreground* parts, Plan* made) {
+    if (made->status != 0) return;
+    const Foreground merged = merge_parts(parts);
+    const int modality = threadIdx.x / 32;
+    if (threadIdx.x % 32 != 0) return;
+    made->resampled[modality] = merged.moments;
+    if (!(variance_of(merged.moments) > 0.0))
+        atomicOr(reinterpret_cast<UInt64*>(&made->status), 1ULL << (Fault::crop_constant + modality));
 }

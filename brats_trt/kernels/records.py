@@ -30,11 +30,11 @@ SETUP = np.dtype(
     ]
 )
 
+MOMENTS = np.dtype([("count", np.int64), ("mean", np.float64), ("squares", np.float64)])
+
 FOREGROUND = np.dtype(
     [
-        ("count", np.int64),
-        ("mean", np.float64),
-        ("squares", np.float64),
+        *MOMENTS.descr,
         ("nonfinite", np.int64),
         ("lower", np.int64, 3),
         ("upper", np.int64, 3),
@@ -48,6 +48,7 @@ PLAN = np.dtype(
         ("lower", np.int64, 3),
         ("extent", np.int64, 3),
         ("modality", FOREGROUND, MODALITIES),
+        ("resampled", MOMENTS, MODALITIES),
         ("counts", np.uint64, CLASSES),
     ]
 )
