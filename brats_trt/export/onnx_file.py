@@ -31,9 +31,7 @@ class Arrays(Protocol):
         """The values of an array."""
 
 
-def onnx_bytes(
-    typed: TypedGraph, arrays: Arrays, metadata: Mapping[str, str], notice: str
-) -> tuple[bytes, int]:
+def onnx_bytes(typed: TypedGraph, arrays: Arrays, metadata: Mapping[str, str], notice: str) -> tuple[bytes, int]:
     """Serialise a model; also how many weights became zero in float16.
 
     Raises

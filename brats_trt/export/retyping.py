@@ -92,7 +92,9 @@ def _operation(node: NodeProto) -> Operation:
     attributes: dict[str, AttributeValue] = {}
     for attribute in node.attribute:
         if attribute.type not in _KINDS:
-            raise EngineError(f"the node {node.name!r} ({node.op_type}) has {attribute.name!r}, unknown here: {_REMEDY}")
+            raise EngineError(
+                f"the node {node.name!r} ({node.op_type}) has {attribute.name!r}, unknown here: {_REMEDY}"
+            )
         value: Any = onnx.helper.get_attribute_value(attribute)
         attributes[attribute.name] = tuple(value) if attribute.type == AttributeProto.INTS else value
     if node.op_type == "Cast":

@@ -9,7 +9,6 @@ building needs a GPU   yes, and the plan is for its kind   no, unless stripped o
 strong typing          asked for on 10, the rule on 11     the rule
 other GPUs             hardware compatibility level        compute capabilities to target
 later releases         version-compatible plans            none: its lean runtime is not shipped
-norm as a plugin       by a flag of the parser             none: there are no plugins
 =====================  ==================================  =====================================
 
 What a library does not have is refused, never left out quietly. A timing cache is never made: with one, TensorRT-RTX
@@ -83,7 +82,7 @@ class Flavour:
         if flag is not None:
             return 1 << int(flag)
         if self.name == "tensorrt" and _release(self.version)[0] < _TYPED_BY_RULE:
-            raise EngineError(f"{self.title} has no strongly typed networks: {INSTALL[self.name]}")
+            raise EngineError(f"{self.title} does not offer strongly typed networks: {INSTALL[self.name]}")
         return 0
 
     def capabilities(self) -> tuple[str, ...]:
@@ -107,7 +106,9 @@ class Flavour:
         """
         if self.name == "tensorrt":
             if recipe.capabilities:
-                raise self._lacks("compute capabilities to target", "use --hardware-compatible, or --runtime tensorrt-rtx")
+                raise self._lacks(
+                    "compute capabilities to target", "use --hardware-compatible, or --runtime tensorrt-rtx"
+                )
             return
         if recipe.hardware_compatible is not None:
             raise self._lacks("hardware compatibility levels", "name the GPUs by --capability")

@@ -59,7 +59,7 @@ class ParsedNetwork:
         If there is no builder without a GPU, or the graph is not understood; names the node.
     """
 
-    def __init__(self, flavour: Flavour, content: bytes, source: Path, *, norm_plugin: bool = False) -> None:
+    def __init__(self, flavour: Flavour, content: bytes, source: Path) -> None:
         module: Any = flavour.module
         with flavour.log.listening() as lines:
             try:
@@ -71,8 +71,6 @@ class ParsedNetwork:
                 ) from None
             self.network = self.builder.create_network(flavour.network_flags())
             self.parser = module.OnnxParser(self.network, flavour.logger)
-            if norm_plugin:
-                self.parser.clear_flag(module.OnnxParserFlag.NATIVE_INSTANCENORM)
             parsed = self.parser.parse(content)
         if not parsed:
             raise EngineError(f"{source}: {flavour.title} does not take the model: {self._faults(lines)}")

@@ -1,4 +1,4 @@
-"""The ONNX graph that a plan is built from: typed as the recipe's precision says, and rewritten where it asks for it."""
+"""The ONNX graph that a plan is built from: typed in the recipe's precision, and rewritten where it asks for that."""
 
 from __future__ import annotations
 

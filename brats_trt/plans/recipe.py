@@ -16,7 +16,7 @@ PlanPrecision = Literal["fp16", "fp32"]
 HardwareLevel = Literal["ampere_plus", "same_compute_capability"]
 
 HIGHEST_LEVEL = 5
-_VARIANTS = ("norm", "grouped", "deconvolution")
+_VARIANTS = ("norm", "grouped", "deconvolution", "scale")
 _SWITCHES = ("version_compatible", "stripped", "refittable")
 
 
@@ -28,8 +28,8 @@ class Recipe:
     ----------
     precision
         "fp16": the typed graph, norms and softmax in float32; "fp32": everything in float32.
-    norm, grouped, deconvolution
-        Names of the exact rewrites of the graph; the defaults leave it as it is.
+    norm, grouped, deconvolution, scale
+        Names of the graph's exact rewrites (`brats_trt.export.rewrites`); the defaults leave it as it is.
     optimisation_level
         TensorRT's, 0 to 5: how long it looks for fast kernels.
     version_compatible
@@ -53,6 +53,7 @@ class Recipe:
     norm: str = "native_cast"
     grouped: str = "as_is"
     deconvolution: str = "as_is"
+    scale: str = "as_is"
     optimisation_level: int = 3
     version_compatible: bool = False
     hardware_compatible: HardwareLevel | None = None
@@ -62,7 +63,9 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.precision not in get_args(PlanPrecision):
-            raise CaseError(f"precision {self.precision!r} is not known; expected one of {list(get_args(PlanPrecision))}")
+            raise CaseError(
+                f"precision {self.precision!r} is not known; expected one of {list(get_args(PlanPrecision))}"
+            )
         if self.hardware_compatible is not None and self.hardware_compatible not in get_args(HardwareLevel):
             raise CaseError(
                 f"hardware compatibility {self.hardware_compatible!r} is not known; expected one of "
