@@ -6,7 +6,6 @@ import json
 import signal
 import sys
 import threading
-from pathlib import Path
 
 import onnx
 import pytest
@@ -283,9 +282,3 @@ def test_a_library_that_is_too_old_is_refused(monkeypatch, name, version):
 def test_an_unknown_runtime_is_refused():
     with pytest.raises(CaseError, match=r"'onnxruntime' is not known; expected one of \['tensorrt', 'tensorrt-rtx'\]"):
         load_flavour("onnxruntime")
-
-
-def test_no_module_but_one_names_the_libraries_for_import():
-    package = Path(sys.modules["brats_trt"].__file__).parent
-    naming = [path.name for path in package.rglob("*.py") if '"tensorrt_rtx"' in path.read_text()]
-    assert naming == ["flavour.py"]

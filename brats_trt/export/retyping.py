@@ -83,6 +83,10 @@ def _untyped(model: ModelProto) -> Graph:
 
 
 def _shapes(model: ModelProto) -> dict[str, tuple[int, ...]]:
+    """Of all tensors; those that the file does not state are inferred."""
+    stated = {value.name for value in (*model.graph.value_info, *model.graph.output)}
+    if not stated.issuperset(name for node in model.graph.node for name in node.output):
+        model = onnx.shape_inference.infer_shapes(model)
     values = (*model.graph.input, *model.graph.value_info, *model.graph.output)
     shapes = {value.name: tuple(axis.dim_value for axis in value.type.tensor_type.shape.dim) for value in values}
     return shapes | {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
