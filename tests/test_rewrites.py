@@ -7,18 +7,18 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
+from models import integers, single_node
 from references import checkpoint, run_onnxruntime
 
-from brats_trt import CaseError, EngineError
 from brats_trt.export import convert
 from brats_trt.export.rewrites import DECONVOLUTIONS, GROUPED, NORMS, rewrite
 from brats_trt.export.rewrites.grouped import join_groups
 
 SIZE = 64
 FLOAT, FLOAT16 = TensorProto.FLOAT, TensorProto.FLOAT16
-# Of the softmax, absolute: sums in another order, each right to a few units of 6e-8, through 66 convolutions whose norms
-# keep errors from growing.
+# Of the softmax, absolute: sums in another order, each right to a few units of 6e-8, through 66 convolutions, between
+# which norms keep errors from growing.
 FLOAT32_ROUNDING = 2e-6
 EXACT = [
     {"norm": "decomposed"},
@@ -176,30 +176,12 @@ def test_joined_groups_give_the_same_sums(parts, joined, filters, channels, seed
     assert np.array_equal(together.ravel(), apart.ravel())
 
 
-def single(operator, arrays, *, shape, output, **attributes):
-    """A model of one node whose arrays are of small integers, so that float32 sums are exact."""
-    kind = arrays[0].dtype
-    names = [f"array{index}" for index in range(len(arrays))]
-    graph = helper.make_graph(
-        [helper.make_node(operator, ["data_crop", *names], ["y"], name="node", **attributes)],
-        "single",
-        [helper.make_tensor_value_info("data_crop", helper.np_dtype_to_tensor_dtype(kind), shape)],
-        [helper.make_tensor_value_info("y", helper.np_dtype_to_tensor_dtype(kind), output)],
-        [numpy_helper.from_array(array, name) for array, name in zip(arrays, names, strict=True)],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-
-
-def integers(*shape, seed=0):
-    return np.random.default_rng(seed).integers(-8, 8, shape).astype(np.float32)
-
-
 @pytest.mark.parametrize("block", [(2, 2, 2), (3, 1, 2)])
 @pytest.mark.parametrize("bias", [False, True])
 def test_the_blocks_of_a_deconvolution_land_where_they_belong(block, bias):
     arrays = [integers(5, 3, *block), *([integers(3, seed=1)] if bias else [])]
     whole = [n * s for n, s in zip((4, 3, 2), block, strict=True)]
-    model = single(
+    model = single_node(
         "ConvTranspose", arrays, shape=(2, 5, 4, 3, 2), output=(2, 3, *whole), kernel_shape=block, strides=block
     )
     data = integers(2, 5, 4, 3, 2, seed=2)
@@ -212,7 +194,7 @@ def test_the_decomposed_norm_is_the_formula_with_its_epsilon(options):
     gamma, beta = np.array([1, 2, -3], np.float32), np.array([0, 5, 7], np.float32)
     shape = (2, 3, 4, 5, 6)
     model = rewrite(
-        single("InstanceNormalization", [gamma, beta], shape=shape, output=shape, **options), norm="decomposed"
+        single_node("InstanceNormalization", [gamma, beta], shape=shape, output=shape, **options), norm="decomposed"
     )
     data = np.random.default_rng(0).random(shape, np.float32) / 100
     wide = data.astype(np.float64)
@@ -222,120 +204,6 @@ def test_the_decomposed_norm_is_the_formula_with_its_epsilon(options):
     expected = expected * gamma.reshape(column) + beta.reshape(column)
     assert operators(model)["InstanceNormalization"] == 0
     assert np.abs(run_onnxruntime(model.SerializeToString(), data) - expected).max() < 1e-5
-
-
-@pytest.mark.parametrize("option", [{"norm": "plugin"}, {"grouped": "wide"}, {"deconvolution": "shuffle"}])
-def test_an_option_that_is_not_known_is_refused(models, option):
-    ((name, value),) = option.items()
-    with pytest.raises(CaseError, match=f"{name} '{value}' is not known; expected one of"):
-        rewrite(models["fp32"], **option)
-
-
-@pytest.mark.parametrize(
-    ("attributes", "finding"),
-    [
-        ({"strides": (1, 1, 1)}, r"strides is \[1, 1, 1\] for a kernel of \[2, 2, 2\]; expected \[2, 2, 2\]"),
-        ({"pads": (0, 0, 0, 1, 0, 0)}, r"pads is \[0, 0, 0, 1, 0, 0\]"),
-        ({"output_padding": (1, 0, 0)}, r"output_padding is \[1, 0, 0\]"),
-        ({"dilations": (1, 2, 1)}, r"dilations is \[1, 2, 1\]"),
-        ({"group": 2}, "group is 2"),
-        ({"auto_pad": "SAME_UPPER"}, "auto_pad is b'SAME_UPPER'"),
-    ],
-)
-def test_a_deconvolution_of_another_kind_is_refused(attributes, finding):
-    model = single(
-        "ConvTranspose",
-        [integers(4, 2, 2, 2, 2)],
-        shape=(1, 4, 4, 4, 4),
-        output=(None,) * 5,
-        **({"strides": (2, 2, 2)} | attributes),
-    )
-    with pytest.raises(EngineError, match=rf"node 'node' \(ConvTranspose\): {finding}.*deconvolution='as_is'"):
-        rewrite(model, deconvolution="pixel_shuffle")
-
-
-def test_a_deconvolution_of_an_input_whose_size_is_not_fixed_is_refused():
-    model = single(
-        "ConvTranspose",
-        [integers(4, 2, 2, 2, 2)],
-        shape=(1, 4, 4, "height", 4),
-        output=(None,) * 5,
-        strides=(2, 2, 2),
-    )
-    with pytest.raises(EngineError, match=r"its input has the shape \(1, 4, 4, -1, 4\).*; expected a fixed one"):
-        rewrite(model, deconvolution="pixel_shuffle")
-
-
-@pytest.mark.parametrize(
-    ("operator", "option"),
-    [
-        ("Conv", {"grouped": "dense"}),
-        ("ConvTranspose", {"deconvolution": "pixel_shuffle"}),
-        ("InstanceNormalization", {"norm": "decomposed"}),
-    ],
-)
-def test_an_array_that_is_computed_is_refused(operator, option):
-    arrays = [integers(4), integers(4)] if operator == "InstanceNormalization" else [integers(4, 1, 2, 2, 2)]
-    attributes = {"Conv": {"group": 4}, "ConvTranspose": {"strides": (2, 2, 2)}}.get(operator, {})
-    model = single(operator, arrays, shape=(1, 4, 4, 4, 4), output=(None,) * 5, **attributes)
-    model.graph.node[0].input[1] = "computed"
-    model.graph.node.insert(0, helper.make_node("Abs", ["array0"], ["computed"]))
-    with pytest.raises(
-        EngineError, match=f"node 'node' .{operator}.: its input 'computed' is computed; expected an arr"
-    ):
-        rewrite(model, **option)
-
-
-def test_half_norms_are_refused_in_a_network_in_fp32(models):
-    with pytest.raises(EngineError, match=r"comes from Conv and its output is read by Relu.*expects a Cast on either"):
-        rewrite(models["fp32"], norm="native_half")
-
-
-@pytest.mark.parametrize("norm", NORMS)
-def test_norms_that_read_float16_already_are_refused(models, norm):
-    half = rewrite(models["fp16"], norm="native_half")
-    with pytest.raises(EngineError, match=r"it reads FLOAT16; norm='.*' expects FLOAT"):
-        rewrite(half, norm=norm)
-
-
-def changed_norm(model, change):
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    change(next(node for node in copy.graph.node if node.op_type == "InstanceNormalization"), copy.graph)
-    return copy
-
-
-def test_an_epsilon_that_float16_loses_is_refused(models):
-    model = changed_norm(models["fp16"], lambda node, _: setattr(node.attribute[0], "f", 1e-5))
-    with pytest.raises(EngineError, match="epsilon is 1e-05, below float16's normal values"):
-        rewrite(model, norm="native_half")
-    rewrite(model, norm="decomposed")
-
-
-def test_a_gamma_past_float16_is_refused(models):
-    def scale(node, graph):
-        gamma = next(tensor for tensor in graph.initializer if tensor.name == node.input[1])
-        gamma.CopyFrom(numpy_helper.from_array(np.full(gamma.dims, 1e6, np.float32), gamma.name))
-
-    with pytest.raises(EngineError, match=r"the array '.*_gamma' holds 1e\+06, past float16's 65504"):
-        rewrite(changed_norm(models["fp16"], scale), norm="native_half")
-
-
-def test_a_norm_whose_float32_output_is_read_elsewhere_is_refused(models):
-    def read_twice(node, graph):
-        graph.node.append(helper.make_node("Abs", [node.output[0]], ["elsewhere"]))
-
-    with pytest.raises(EngineError, match="its output is read by Cast, Abs; norm='native_half' expects"):
-        rewrite(changed_norm(models["fp16"], read_twice), norm="native_half")
-
-
-def test_a_model_whose_types_contradict_each_other_is_refused(models):
-    def mix(node, graph):
-        cast = next(other for other in graph.node if other.output[0] == node.input[0])
-        node.input[0] = cast.input[0]
-
-    with pytest.raises(EngineError, match="the model is not valid as ONNX"):
-        rewrite(changed_norm(models["fp16"], mix))
 
 
 @pytest.fixture(scope="module")
