@@ -7,8 +7,8 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto
 from models import integers, single_node
+from onnx import TensorProto
 from references import checkpoint, run_onnxruntime
 
 from brats_trt.export import convert
