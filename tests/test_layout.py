@@ -23,6 +23,7 @@ LAYERS = [
     ("metrics", "nifti", "case_folder"),
     ("case", "kernels"),
     ("backends",),
+    ("plans",),
     ("segmentation",),
     ("nifti_writer",),
     ("segmenter", "export"),

@@ -19,12 +19,14 @@ from .deconvolution import Deconvolution, shuffle_deconvolutions
 from .draft import Draft
 from .grouped import Grouped, widen_groups
 from .norms import Norm, rewrite_norms
+from .scaling import Scale, scale_values
 
-__all__ = ["DECONVOLUTIONS", "GROUPED", "NORMS", "Deconvolution", "Grouped", "Norm", "rewrite"]
+__all__ = ["DECONVOLUTIONS", "GROUPED", "NORMS", "SCALES", "Deconvolution", "Grouped", "Norm", "Scale", "rewrite"]
 
 NORMS: tuple[Norm, ...] = get_args(Norm)
 GROUPED: tuple[Grouped, ...] = get_args(Grouped)
 DECONVOLUTIONS: tuple[Deconvolution, ...] = get_args(Deconvolution)
+SCALES: tuple[Scale, ...] = get_args(Scale)
 
 
 def rewrite(
@@ -33,6 +35,7 @@ def rewrite(
     norm: Norm = "native_cast",
     grouped: Grouped = "as_is",
     deconvolution: Deconvolution = "as_is",
+    scale: Scale = "as_is",
 ) -> onnx.ModelProto:
     """A model that computes the same by other operations; metadata, inputs and outputs stay.
 
@@ -48,6 +51,9 @@ def rewrite(
         each reads 16 or 32 channels; "dense": all are joined.
     deconvolution
         "as_is"; "pixel_shuffle": a 1x1x1 convolution to 8 times the channels and a reordering.
+    scale
+        "as_is"; "quarter", "sixteenth": all values between the input and the softmaxes so many times smaller, for a
+        network in FP16 whose values pass 65504. "sixteenth" leaves no epsilon for "native_half".
 
     Raises
     ------
@@ -60,10 +66,12 @@ def rewrite(
         ("norm", norm, NORMS),
         ("grouped", grouped, GROUPED),
         ("deconvolution", deconvolution, DECONVOLUTIONS),
+        ("scale", scale, SCALES),
     ):
         if found not in choices:
             raise CaseError(f"{name} {found!r} is not known; expected one of {list(choices)}")
     draft = Draft(model)
+    scale_values(draft, scale)
     rewrite_norms(draft, norm)
     widen_groups(draft, grouped)
     shuffle_deconvolutions(draft, deconvolution)
