@@ -29,6 +29,7 @@ EXACT = [
     {"norm": "decomposed", "grouped": "widened16", "deconvolution": "pixel_shuffle"},
 ]
 EVERY = [{"norm": n, "grouped": g, "deconvolution": d} for n in NORMS for g in GROUPED for d in DECONVOLUTIONS]
+EVERY += [{"norm": n, "grouped": "widened16", "deconvolution": "as_is", "scale": "quarter"} for n in NORMS]
 
 
 def name_of(options):
@@ -105,7 +106,11 @@ def test_every_node_of_a_rewritten_fp16_graph_computes_in_one_type(models, optio
     types = types_of(model)
     read = {name for node in model.graph.node for name in node.input}
     assert {tensor.name for tensor in model.graph.initializer} <= read
-    wide = {"Softmax", *({"InstanceNormalization"} if options["norm"] == "native_cast" else ())}
+    wide = {
+        "Softmax",
+        *(("Mul",) if "scale" in options else ()),
+        *({"InstanceNormalization"} if options["norm"] == "native_cast" else ()),
+    }
     for node in model.graph.node:
         kinds = {types[name] for name in (*node.input, *node.output)} - {TensorProto.INT64}
         if node.op_type == "Cast":
