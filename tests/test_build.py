@@ -28,6 +28,7 @@ from brats_trt.plans.builder import build_plan
 from brats_trt.plans.compilation import compile_plan
 from brats_trt.plans.flavour import load_flavour
 from brats_trt.plans.manifest import manifest_path, read_manifest
+from brats_trt.plans.network import ParsedNetwork
 from brats_trt.plans.preparation import prepared
 from brats_trt.plans.recipe import Recipe
 
@@ -41,6 +42,14 @@ NORMS, CONVOLUTIONS, DECONVOLUTIONS, SOFTMAXES, CASTS = 42, 66, 9, 3, 90
 @pytest.fixture(scope="module")
 def rtx():
     return load_flavour("tensorrt-rtx")
+
+
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory):
+    """A float32 model of the released architecture; over fewer voxels TensorRT has norms of a single one."""
+    path = tmp_path_factory.mktemp("converted") / "x.onnx"
+    convert(*checkpoint("random-f1"), path, size=64)
+    return path
 
 
 @pytest.fixture
@@ -75,8 +84,12 @@ def compiled(flavour, path, **recipe):
     return compile_plan(prepared(read_model(path), recipe), path, flavour, recipe)
 
 
-def assert_layers_are_those_of_the_graph(plan):
-    layers = plan.network.layers
+def summary(flavour, path, **recipe):
+    """What the real parser makes of a model, without a build."""
+    return ParsedNetwork(flavour, prepared(read_model(path), Recipe(**recipe)), path).summary()
+
+
+def assert_layers_are_those_of_the_graph(layers):
     counted = {name: layers[name] for name in ("NORMALIZATION", "CONVOLUTION", "DECONVOLUTION", "SOFTMAX", "CAST")}
     assert counted == {
         "NORMALIZATION": NORMS,
@@ -90,29 +103,27 @@ def assert_layers_are_those_of_the_graph(plan):
 @NEEDS_RTX
 def test_the_demo_model_is_built_in_fp16_without_a_convolution_in_float32(rtx):
     plan = compiled(rtx, demo_model())
-    assert_layers_are_those_of_the_graph(plan)
+    assert_layers_are_those_of_the_graph(plan.network.layers)
     assert plan.network.wide_convolutions == ()
     assert 5e6 < len(plan.content) < 60e6
 
 
 @NEEDS_RTX
-def test_a_float32_plan_has_no_casts_and_all_its_convolutions_in_float32(rtx, tmp_path):
-    convert(*checkpoint("random-f1"), tmp_path / "x.onnx", size=64)
-    plan = compiled(rtx, tmp_path / "x.onnx", precision="fp32")
-    assert "CAST" not in plan.network.layers
-    assert len(plan.network.wide_convolutions) == CONVOLUTIONS + DECONVOLUTIONS
-    half = compiled(rtx, tmp_path / "x.onnx")
-    assert_layers_are_those_of_the_graph(half)
-    assert half.network.wide_convolutions == ()
+def test_a_float32_model_stays_as_it_is_or_is_typed(rtx, converted):
+    whole = summary(rtx, converted, precision="fp32")
+    assert "CAST" not in whole.layers
+    assert len(whole.wide_convolutions) == CONVOLUTIONS + DECONVOLUTIONS
+    half = summary(rtx, converted)
+    assert_layers_are_those_of_the_graph(half.layers)
+    assert half.wide_convolutions == ()
 
 
 @NEEDS_RTX
-@pytest.mark.slow
 def test_a_released_size_checkpoint_is_built_in_fp16_without_a_convolution_in_float32(rtx, tmp_path):
     symbol, weights, parameters = released_size.write_checkpoint(tmp_path)
     convert(symbol, weights, tmp_path / "x.onnx")
     plan = compiled(rtx, tmp_path / "x.onnx")
-    assert_layers_are_those_of_the_graph(plan)
+    assert_layers_are_those_of_the_graph(plan.network.layers)
     assert plan.network.wide_convolutions == ()
     assert 2 * parameters < len(plan.content) < 4 * parameters, "two bytes a parameter, and kernels"
 
@@ -313,9 +324,35 @@ def test_a_build_that_fails_leaves_an_older_plan_as_it_was(run, tensorrt, model,
     assert (output.read_bytes(), manifest_path(output).read_bytes()) == before
 
 
-def test_the_command_names_the_place_where_the_plan_will_lie(tensorrt, model, tmp_path):
-    manifest = build_plan(model, tmp_path / "a.plan", load_flavour("tensorrt"), Recipe(), lies_at=Path("b.plan"))
-    assert "-o b.plan" in manifest.command
+@NEEDS_RTX
+@pytest.mark.parametrize(
+    "variant",
+    [
+        {"norm": "native_half"},
+        {"norm": "decomposed"},
+        {"grouped": "widened16"},
+        {"grouped": "dense"},
+        {"deconvolution": "pixel_shuffle"},
+        {"scale": "quarter"},
+    ],
+    ids=lambda variant: "-".join(*variant.items()),
+)
+def test_every_rewrite_is_taken_by_the_real_parser(rtx, converted, variant):
+    network = summary(rtx, converted, **variant)
+    assert network.wide_convolutions == ()
+    assert network.layers.get("DECONVOLUTION", 0) == (0 if "deconvolution" in variant else DECONVOLUTIONS)
+    assert network.layers.get("NORMALIZATION", 0) == (0 if "decomposed" in variant.values() else NORMS)
+
+
+@NEEDS_RTX
+def test_rewrites_are_built_together(rtx, converted):
+    assert compiled(rtx, converted, norm="decomposed", grouped="widened16", deconvolution="pixel_shuffle").content
+
+
+@NEEDS_RTX
+def test_an_unknown_rewrite_is_refused(rtx, model):
+    with pytest.raises(CaseError, match="norm 'plugin' is not known"):
+        compiled(rtx, model, norm="plugin")
 
 
 def test_an_audits_findings_are_kept(tensorrt, model, tmp_path):

@@ -14,7 +14,12 @@ from ..files import write_whole
 from .compilation import Compiled, compile_plan
 from .flavour import Flavour
 from .golden import expect_golden
-from .manifest import (
+from .manifest import manifest_path, now, write_manifest
+from .network import NetworkTensor
+from .preparation import prepared
+from .progress import Report
+from .recipe import Recipe, build_command
+from .records import (
     PORTABLE,
     DeviceRecord,
     ElementType,
@@ -24,14 +29,7 @@ from .manifest import (
     RuntimeRecord,
     TensorRecord,
     TensorRecords,
-    manifest_path,
-    now,
-    write_manifest,
 )
-from .network import NetworkTensor
-from .preparation import prepared
-from .progress import Report
-from .recipe import Recipe, build_command
 
 GOLDEN_SEED = 0
 
@@ -48,7 +46,6 @@ def build_plan(
     progress: Report | None = None,
     audit: Audit | None = None,
     overwrite: bool = False,
-    lies_at: Path | None = None,
 ) -> Manifest:
     """Build a plan and write it with its manifest beside it.
 
@@ -62,8 +59,6 @@ def build_plan(
         Its findings go into the manifest.
     overwrite
         Replace a plan that exists.
-    lies_at
-        Where the plan will lie, if it is moved afterwards: the command in its manifest names that place.
 
     Raises
     ------
@@ -91,7 +86,7 @@ def build_plan(
         spec=known.spec,
         audit=findings,
         golden=expect_golden(known, GOLDEN_SEED),
-        command=build_command(str(model), str(lies_at or output), flavour.name, recipe),
+        command=build_command(str(model), str(output), flavour.name, recipe),
         created=now(),
     )
     _write_both(output, compiled.content, manifest)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..backends.model import Model
 from ..errors import EngineError
@@ -47,8 +47,9 @@ def _rewritten(content: bytes, recipe: Recipe) -> bytes:
 
     from ..export.rewrites import rewrite
 
-    rewritten: ModelProto = rewrite(onnx.load_model_from_string(content), **recipe.variants)
-    return rewritten.SerializeToString()
+    names: Any = recipe.variants  # which of them are known is for `rewrite` to say
+    rewritten: bytes = rewrite(onnx.load_model_from_string(content), **names).SerializeToString()
+    return rewritten
 
 
 def _check_types(model: Model, proto: ModelProto) -> None:
