@@ -374,7 +374,7 @@ def test_doctor_names_both_libraries_and_what_to_install(run, tensorrt, model, m
     assert code == 0
     lines = {line.split("  ", 1)[0]: line for line in out.splitlines()}
     assert "10.16.1.11; builds plans where a GPU is" in lines["tensorrt"]
-    assert "pip install tensorrt-rtx-cu13" in lines["tensorrt-rtx"]
+    assert "pip install 'tensorrt-rtx-cu13" in lines["tensorrt-rtx"]
     assert "NVIDIA H100, compute capability 9.0" in lines["cupy"]
 
 

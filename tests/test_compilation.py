@@ -268,7 +268,7 @@ def test_the_summary_counts_layers_and_names_wide_convolutions(library, tmp_path
 @pytest.mark.parametrize("name", FLAVOURS)
 def test_a_library_that_is_not_there_is_named_with_its_pip_line(monkeypatch, name):
     monkeypatch.setitem(sys.modules, name.replace("-", "_"), None)
-    with pytest.raises(EngineError, match=rf"the runtime '{name}' cannot be imported .*: pip install {name}-cu13"):
+    with pytest.raises(EngineError, match=rf"the runtime '{name}' cannot be imported .*: pip install '{name}-cu13"):
         load_flavour(name)
 
 

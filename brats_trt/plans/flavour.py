@@ -30,8 +30,8 @@ FlavourName = Literal["tensorrt", "tensorrt-rtx"]
 
 FLAVOURS: tuple[FlavourName, ...] = get_args(FlavourName)
 INSTALL: dict[FlavourName, str] = {
-    "tensorrt": "pip install tensorrt-cu13 (or tensorrt-cu12 for CUDA 12)",
-    "tensorrt-rtx": "pip install tensorrt-rtx-cu13",
+    "tensorrt": "pip install 'tensorrt-cu13>=10.14,<11' (or tensorrt-cu12 for CUDA 12)",
+    "tensorrt-rtx": "pip install 'tensorrt-rtx-cu13>=1.7'",
 }
 _MODULES: dict[FlavourName, str] = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}
 _OLDEST: dict[FlavourName, tuple[int, int]] = {"tensorrt": (10, 14), "tensorrt-rtx": (1, 7)}
