@@ -34,6 +34,8 @@ class EmulatedDevice:
     name: str = "emulated"
     index: int = 0
     count_every: int = 1
+    fmad: bool = False
+    ftz: bool = False
     emulator: Emulator = field(default_factory=lambda: Emulator(threads=2))
     calls: list = field(default_factory=list)
     buffers: list = field(default_factory=list)
@@ -73,7 +75,8 @@ class EmulatedDevice:
 
     def compile(self, source, kernel):
         self.calls.append(("compile", kernel))
-        return self.emulator.compile(source, name=f"{kernel}.cu", mode=self.mode), kernel
+        options = {"mode": self.mode, "fmad": self.fmad, "ftz": self.ftz}
+        return self.emulator.compile(source, name=f"{kernel}.cu", **options), kernel
 
     def stream(self):
         return object()
