@@ -123,7 +123,7 @@ def test_a_model_is_built_once_and_kept(gpu, model, write_plan, tmp_path, monkey
         write_plan(output, recipe=recipe)
 
     monkeypatch.setenv("BRATS_TRT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(loading, "_installed", lambda: "tensorrt")
+    monkeypatch.setattr(loading, "installed_runtime", lambda: "tensorrt")
     monkeypatch.setattr("brats_trt.plans.builder.build_plan", build)
     monkeypatch.setattr("brats_trt.plans.flavour.load_flavour", lambda name: name)
     with pytest.warns(PlanWarning, match=r"tiny.onnx: building an engine of tensorrt .* once; it is kept"):

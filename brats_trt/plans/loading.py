@@ -114,7 +114,7 @@ def _built(path: Path, device: Device, precision: str) -> Path:
         raise EngineError(f"precision {precision!r} does not run on a GPU here; expected 'auto', 'fp16' or 'fp32'")
     model = read_model(path)
     recipe = Recipe(precision=cast(PlanPrecision, "fp16" if precision == "auto" else precision))
-    name = _installed()
+    name = installed_runtime()
     runtime = GpuRuntime(name, device)
 
     def build(output: Path) -> None:
@@ -126,7 +126,7 @@ def _built(path: Path, device: Device, precision: str) -> Path:
     return cached_plan(model, runtime.identity, recipe, build)
 
 
-def _installed() -> FlavourName:
+def installed_runtime() -> FlavourName:
     """The library to build with: TensorRT before TensorRT-RTX."""
     for name, module in _MODULES.items():
         if importlib.util.find_spec(module) is not None:
