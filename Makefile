@@ -17,16 +17,21 @@ lint: $(VENV)/.installed-lint
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/stubtest --allowlist .stubtest-allow --mypy-config-file pyproject.toml brats_trt._host
+	$(VENV)/bin/stubtest --allowlist .stubtest-allow --ignore-unused-allowlist --mypy-config-file pyproject.toml \
+	  brats_trt._host $$($(VENV)/bin/python -I -c $(IF_BUILT))
 	$(VENV)/bin/clang-format --dry-run --Werror $$(find csrc brats_trt/kernels -name '*.?pp' -o -name '*.cu*')
 
+# The runner of TensorRT engines, where it was built.
+IF_BUILT := "from importlib.util import find_spec; print('brats_trt._tensorrt' if find_spec('brats_trt._tensorrt') else '')"
+
 # What an installation depends on: a change in any of it installs the package again.
-SOURCES := pyproject.toml CMakeLists.txt $(shell find brats_trt csrc cmake engines -type f -not -name '*.pyc')
+SOURCES := pyproject.toml CMakeLists.txt $(shell find brats_trt csrc cmake engines scripts/fetch_headers.py -type f -not -name '*.pyc')
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: $(VENV)/bin/pip $(SOURCES)
+	$(VENV)/bin/python scripts/fetch_headers.py --optional
 	$(VENV)/bin/pip install --quiet .
 	touch $@
 

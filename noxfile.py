@@ -9,6 +9,7 @@ nox.options.default_venv_backend = "venv"
 @nox.session(python=["3.10", "3.11", "3.12", "3.13"])
 def tests(session: nox.Session) -> None:
     """The default tests on one Python."""
+    session.run("python", "scripts/fetch_headers.py", "--optional")
     session.install(".[test]")
     session.run("pytest", *session.posargs)
 
@@ -20,7 +21,7 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session(python=False)
-@nox.parametrize("preset", ["default", "asan", "aarch64"])
+@nox.parametrize("preset", ["default", "asan", "tsan", "aarch64"])
 def cpp(session: nox.Session, preset: str) -> None:
     """The C++ tests: optimised, under sanitizers, and for aarch64 under qemu."""
     session.run("cmake", "--preset", preset)

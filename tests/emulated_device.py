@@ -6,6 +6,7 @@ import ctypes
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import numpy as np
 from emulator import Emulator
@@ -13,6 +14,9 @@ from models import tiny_softmax
 
 from brats_trt import Spec
 from brats_trt.backends.openvino import OpenVinoEngine
+
+if TYPE_CHECKING:
+    from cuda_device import CudaDevice
 
 
 @dataclass
@@ -29,6 +33,7 @@ class EmulatedDevice:
     mode: str = "checked"
     name: str = "emulated"
     index: int = 0
+    compute_capability: tuple[int, int] = (8, 9)
     count_every: int = 1
     emulator: Emulator = field(default_factory=lambda: Emulator(threads=2))
     calls: list = field(default_factory=list)
@@ -54,6 +59,14 @@ class EmulatedDevice:
         """Write into whichever buffer the address lies in, so that the emulator knows those bytes as written."""
         buffer = next(b for b in self.buffers if b.address <= address < b.address + b.nbytes)
         buffer.view(address - buffer.address, values.nbytes).write(values)
+
+    def read_at(self, address, dtype, shape):
+        dtype = np.dtype(dtype)
+        return host_view(address, int(np.prod(shape)) * dtype.itemsize).view(dtype).reshape(shape).copy()
+
+    def read(self, buffer, dtype, shape):
+        """What a buffer holds; every byte must have been written."""
+        return buffer.read(dtype, shape)
 
     def pinned(self, nbytes):
         self.calls.append(("pinned", nbytes))
@@ -107,9 +120,9 @@ def host_view(address: int, nbytes: int) -> np.ndarray:
 
 @dataclass
 class TinyEngine:
-    """`models.tiny_model` on the emulated device."""
+    """`models.tiny_model` on the host, between two copies."""
 
-    device: EmulatedDevice
+    device: EmulatedDevice | CudaDevice
     size: tuple[int, int, int] = (16, 16, 16)
     half: bool = False
     spec: Spec = field(default_factory=Spec)
@@ -119,8 +132,7 @@ class TinyEngine:
     def enqueue(self, source, target, stream):
         dtype = np.dtype(np.float16 if self.half else np.float32)
         shape = (1, 4, *self.size)
-        nbytes = int(np.prod(shape)) * dtype.itemsize
-        crop = host_view(source, nbytes).view(dtype).reshape(shape)
+        crop = self.device.read_at(source, dtype, shape)
         answer = tiny_softmax(crop.astype(np.float32)).astype(dtype)
         self.device.write_at(target, answer)
 
@@ -129,7 +141,7 @@ class TinyEngine:
 class CpuNetwork:
     """An ONNX model on the CPU in place of a network on the device."""
 
-    device: EmulatedDevice
+    device: EmulatedDevice | CudaDevice
     engine: OpenVinoEngine
     half: bool = False
 
@@ -152,5 +164,5 @@ class CpuNetwork:
     def enqueue(self, source, target, stream):
         shape = (1, 4, *self.size)
         softmax = np.empty(shape, np.float32)
-        self.engine.infer(host_view(source, softmax.nbytes).view(np.float32).reshape(shape).copy(), softmax)
+        self.engine.infer(self.device.read_at(source, np.float32, shape), softmax)
         self.device.write_at(target, softmax)

@@ -48,3 +48,21 @@ def tiny_softmax(crop: np.ndarray, *, bias=BIAS) -> np.ndarray:
     scores = np.einsum("ck,bkxyz->bcxyz", WEIGHTS, crop) + np.asarray(bias)[None, :, None, None, None]
     exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
     return (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def single_node(operator, arrays, *, shape, output, **attributes):
+    """A model of one node whose arrays are of small integers, so that float32 sums are exact."""
+    kind = arrays[0].dtype
+    names = [f"array{index}" for index in range(len(arrays))]
+    graph = helper.make_graph(
+        [helper.make_node(operator, ["data_crop", *names], ["y"], name="node", **attributes)],
+        "single",
+        [helper.make_tensor_value_info("data_crop", helper.np_dtype_to_tensor_dtype(kind), shape)],
+        [helper.make_tensor_value_info("y", helper.np_dtype_to_tensor_dtype(kind), output)],
+        [numpy_helper.from_array(array, name) for array, name in zip(arrays, names, strict=True)],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def integers(*shape, seed=0):
+    return np.random.default_rng(seed).integers(-8, 8, shape).astype(np.float32)

@@ -6,7 +6,7 @@ import heads
 import numpy as np
 import oracle
 import pytest
-from emulated_device import EmulatedDevice, TinyEngine
+from emulated_device import TinyEngine
 from models import tiny_model
 from tolerances import GATHER_ON_DEVICE, HALF_SCORES, MOMENTS, SCORES_ON_DEVICE
 
@@ -25,8 +25,7 @@ def as_volumes(arrays, *, slope=1.0, intercept=0.0):
     return [(name, Volume(arrays[name], slope, intercept, f"the array of {name}")) for name in MODALITIES]
 
 
-def run(arrays, *, device=None, options=OPTIONS, half=False, **scale):
-    device = device or EmulatedDevice()
+def run(device, arrays, *, options=OPTIONS, half=False, **scale):
     backend = CudaBackend(device, TinyEngine(device, half=half), options, largest_shape=SHAPE)
     return backend, backend.run(as_volumes(arrays, **scale))
 
@@ -61,7 +60,7 @@ def assert_stages_equal_the_hosts(backend, arrays, **scale):
     batch = backend._memory.batch
     dtype = np.float16 if backend._engine.half else np.float32
     size = backend._memory.size
-    crop = backend._memory.input.read(dtype, (batch, 4, *size)).astype(np.float32)
+    crop = backend._device.read(backend._memory.input, dtype, (batch, 4, *size)).astype(np.float32)
     for channel, name in enumerate(MODALITIES):
         expected = np.zeros((batch, 4, *size), np.float32)
         moments = {"mean": found[name].mean, "variance": found[name].variance}
@@ -84,42 +83,42 @@ def assert_labels_equal_the_hosts(backend, outcome, arrays, options=OPTIONS):
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_every_stage_equals_the_hosts_in_every_memory_order(order):
+def test_every_stage_equals_the_hosts_in_every_memory_order(device, order):
     arrays = {name: ORDERS[order](v) for name, v in heads.volumes().items()}
-    backend, outcome = run(arrays)
+    backend, outcome = run(device, arrays)
     assert_stages_equal_the_hosts(backend, arrays)
     assert_labels_equal_the_hosts(backend, outcome, arrays)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "float16", "float32", "float64", "int64"])
-def test_every_stage_equals_the_hosts_for_every_dtype(dtype):
+def test_every_stage_equals_the_hosts_for_every_dtype(device, dtype):
     arrays = stored(dtype)
-    backend, outcome = run(arrays)
+    backend, outcome = run(device, arrays)
     assert_stages_equal_the_hosts(backend, arrays)
     assert_labels_equal_the_hosts(backend, outcome, arrays)
 
 
-def test_slope_and_intercept_apply():
+def test_slope_and_intercept_apply(device):
     arrays = heads.volumes()
-    backend, outcome = run(arrays, slope=0.25, intercept=-3.0)
+    backend, outcome = run(device, arrays, slope=0.25, intercept=-3.0)
     assert_stages_equal_the_hosts(backend, arrays, slope=0.25, intercept=-3.0)
     assert_labels_equal_the_hosts(backend, outcome, arrays)
 
 
-def test_nan_and_infinities_are_background_and_counted():
+def test_nan_and_infinities_are_background_and_counted(device):
     arrays = {name: v.astype(np.float32) for name, v in heads.volumes().items()}
     arrays["t2"][0, 1, 0], arrays["t2"][20, 20, 20] = np.nan, np.inf
-    backend, outcome = run(arrays)
+    backend, outcome = run(device, arrays)
     assert_stages_equal_the_hosts(backend, arrays)
     assert "t2 has 2 NaN or infinite voxels" in outcome.warnings[0]
 
 
 @pytest.mark.parametrize("half", [False, True])
 @pytest.mark.parametrize("tta", [False, True])
-def test_the_whole_equals_the_cpu_backend(tmp_path, tta, half):
+def test_the_whole_equals_the_cpu_backend(device, tmp_path, tta, half):
     options = StageOptions(tta=tta, min_region=0.1, label_values=(0, 2, 1, 3))
     arrays = heads.volumes()
-    backend, outcome = run(arrays, options=options, half=half)
+    backend, outcome = run(device, arrays, options=options, half=half)
     assert_stages_equal_the_hosts(backend, arrays)
     assert_labels_equal_the_hosts(backend, outcome, arrays, options)
     expected = Segmenter(tiny_model(tmp_path / "m.onnx"), tta=tta, labels="msd", precision="fp32").run(arrays)
@@ -127,19 +126,18 @@ def test_the_whole_equals_the_cpu_backend(tmp_path, tta, half):
     assert outcome.box == expected.box
 
 
-def test_small_regions_go_and_the_counts_follow():
+def test_small_regions_go_and_the_counts_follow(device):
     arrays = heads.volumes()
     arrays["flair"][8:13, 20:25, 16:21] = 900
     options = StageOptions(tta=False, min_region=0.0, label_values=(0, 1, 2, 4))
-    _, kept = run(arrays, options=options)
-    backend, dropped = run(arrays)
+    _, kept = run(device, arrays, options=options)
+    backend, dropped = run(device, arrays)
     assert kept.labels.astype(bool).sum() > dropped.labels.astype(bool).sum()
     assert_labels_equal_the_hosts(backend, dropped, arrays)
 
 
-def test_nothing_waits_for_the_host_between_the_first_upload_and_the_last_download():
-    device = EmulatedDevice()
-    run(heads.volumes(), device=device)
+def test_nothing_waits_for_the_host_between_the_first_upload_and_the_last_download(device):
+    run(device, heads.volumes())
     operations = [operation for operation, _ in device.calls]
     first = operations.index("upload")
     last_labels = max(k for k, operation in enumerate(operations) if operation == "launch")
@@ -147,26 +145,23 @@ def test_nothing_waits_for_the_host_between_the_first_upload_and_the_last_downlo
     assert "download" not in operations[first:last_labels]
 
 
-def test_a_foreground_pass_runs_before_the_next_upload():
-    device = EmulatedDevice()
-    run(heads.volumes(), device=device)
+def test_a_foreground_pass_runs_before_the_next_upload(device):
+    run(device, heads.volumes())
     steps = [(operation, what) for operation, what in device.calls if operation == "upload" or what == "foreground"]
     assert [operation for operation, _ in steps if operation != "compile"][1:] == ["upload", "launch"] * 4
 
 
-def test_a_warm_run_takes_no_memory_and_compiles_nothing():
-    device = EmulatedDevice()
-    backend, first = run(heads.volumes(), device=device)
+def test_a_warm_run_takes_no_memory_and_compiles_nothing(device):
+    backend, first = run(device, heads.volumes())
     device.calls.clear()
     second = backend.run(as_volumes(heads.volumes()))
     assert not {"allocate", "pinned", "compile"} & {operation for operation, _ in device.calls}
     assert np.array_equal(first.labels, second.labels)
 
 
-def test_backends_on_one_device_share_no_state():
-    device = EmulatedDevice()
-    one, first = run(heads.volumes(), device=device)
-    _, other = run(heads.volumes(seed=3), device=device)
+def test_backends_on_one_device_share_no_state(device):
+    one, first = run(device, heads.volumes())
+    _, other = run(device, heads.volumes(seed=3))
     assert not np.array_equal(first.labels, other.labels)
     assert np.array_equal(one.run(as_volumes(heads.volumes())).labels, first.labels)
 
@@ -180,44 +175,43 @@ def test_backends_on_one_device_share_no_state():
         (np.ones((49, 48, 48), np.int16), "memory was taken for"),
     ],
 )
-def test_a_bad_modality_is_refused_in_the_words_of_the_cpu_backend(bad, message):
+def test_a_bad_modality_is_refused_in_the_words_of_the_cpu_backend(device, bad, message):
     with pytest.raises(CaseError, match=message):
-        run({**heads.volumes(), "flair": bad})
+        run(device, {**heads.volumes(), "flair": bad})
 
 
-def test_a_network_that_gives_nan_is_refused(monkeypatch):
+def test_a_network_that_gives_nan_is_refused(device, monkeypatch):
     monkeypatch.setattr("emulated_device.tiny_softmax", lambda crop: np.full(crop.shape, np.nan, np.float32))
     with pytest.raises(EngineError, match="not finite"):
-        run(heads.volumes())
+        run(device, heads.volumes())
 
 
 CARD = Spec(normalisation="card")
 
 
-def run_card(arrays, *, half=False, **scale):
-    device = EmulatedDevice()
+def run_card(device, arrays, *, half=False, **scale):
     engine = TinyEngine(device, half=half, spec=CARD)
     backend = CudaBackend(device, engine, OPTIONS, largest_shape=SHAPE)
     return backend, backend.run(as_volumes(arrays, **scale))
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_the_cards_normalisation_equals_the_hosts_in_every_memory_order(order):
+def test_the_cards_normalisation_equals_the_hosts_in_every_memory_order(device, order):
     arrays = {name: ORDERS[order](v) for name, v in heads.volumes().items()}
-    assert_card_equals_the_hosts(run_card(arrays)[0], arrays)
+    assert_card_equals_the_hosts(run_card(device, arrays)[0], arrays)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float16", "float64"])
-def test_the_cards_normalisation_equals_the_hosts_for_other_dtypes(dtype):
+def test_the_cards_normalisation_equals_the_hosts_for_other_dtypes(device, dtype):
     arrays = stored(dtype)
-    assert_card_equals_the_hosts(run_card(arrays)[0], arrays)
+    assert_card_equals_the_hosts(run_card(device, arrays)[0], arrays)
 
 
-def test_the_cards_normalisation_takes_slope_and_intercept_and_gives_half_precision():
+def test_the_cards_normalisation_takes_slope_and_intercept_and_gives_half_precision(device):
     arrays = heads.volumes()
     scale = {"slope": 0.25, "intercept": -3.0}
-    assert_card_equals_the_hosts(run_card(arrays, **scale)[0], arrays, **scale)
-    assert_card_equals_the_hosts(run_card(arrays, half=True)[0], arrays, tolerance=HALF_SCORES)
+    assert_card_equals_the_hosts(run_card(device, arrays, **scale)[0], arrays, **scale)
+    assert_card_equals_the_hosts(run_card(device, arrays, half=True)[0], arrays, tolerance=HALF_SCORES)
 
 
 def assert_card_equals_the_hosts(backend, arrays, *, tolerance=SCORES_ON_DEVICE, **scale):
@@ -225,7 +219,7 @@ def assert_card_equals_the_hosts(backend, arrays, *, tolerance=SCORES_ON_DEVICE,
     box = (tuple(plan["lower"]), tuple(plan["lower"] + plan["extent"]))
     size = backend._memory.size
     dtype = np.float16 if backend._engine.half else np.float32
-    crop = backend._memory.input.read(dtype, (1, 4, *size)).astype(np.float32)
+    crop = backend._device.read(backend._memory.input, dtype, (1, 4, *size)).astype(np.float32)
     for channel, name in enumerate(MODALITIES):
         expected = np.zeros((1, 4, *size), np.float32)
         _host.gather(arrays[name], box, expected, channel, mean=0.0, variance=0.0, normalisation="card", **scale)
@@ -233,13 +227,13 @@ def assert_card_equals_the_hosts(backend, arrays, *, tolerance=SCORES_ON_DEVICE,
         np.testing.assert_allclose(crop[:, channel], expected[:, channel], rtol=0, atol=tolerance)
 
 
-def test_a_crop_that_is_constant_is_refused_where_the_card_divides_by_its_deviation():
+def test_a_crop_that_is_constant_is_refused_where_the_card_divides_by_its_deviation(device):
     arrays = heads.volumes()
     speck = np.full(heads.SHAPE, 5, np.int16)
     speck[-1, -1, -1] = 6  # in the plane that the authors lose
     message = "the array of t2: the foreground is constant"
     with pytest.raises(CaseError, match=message):
-        run_card({**arrays, "t2": speck})
+        run_card(device, {**arrays, "t2": speck})
     # The same words as on the CPU.
     with pytest.raises(ValueError, match="the foreground is constant"):
         _host.gather(
@@ -253,10 +247,9 @@ def test_a_crop_that_is_constant_is_refused_where_the_card_divides_by_its_deviat
         )
 
 
-def test_probabilities_that_nobody_wants_stay_on_the_device():
-    device = EmulatedDevice()
+def test_probabilities_that_nobody_wants_stay_on_the_device(device):
     options = StageOptions(tta=False, min_region=0.1, label_values=(0, 1, 2, 4), keep_probabilities=False)
-    backend, outcome = run(heads.volumes(), device=device, options=options)
+    backend, outcome = run(device, heads.volumes(), options=options)
     assert outcome.softmax is None
     sizes = {nbytes for operation, nbytes in device.calls if operation == "download"}
     assert backend._memory.softmax.buffer.nbytes not in sizes

@@ -19,10 +19,11 @@ PACKAGE = Path(brats_trt.__file__).parent
 # A module may import what stands before its own layer, and its own package.
 LAYERS = [
     ("errors",),
-    ("spec", "geometry", "notice", "files", "device_array", "_host"),
+    ("spec", "geometry", "notice", "files", "device_array", "_host", "_tensorrt"),
     ("metrics", "nifti", "case_folder"),
     ("case", "kernels"),
     ("backends",),
+    ("plans",),
     ("segmentation",),
     ("nifti_writer",),
     ("segmenter", "export"),
@@ -66,7 +67,7 @@ def test_the_layers_name_every_module():
 
 
 def test_import_takes_no_heavy_package():
-    heavy = "{'onnx', 'openvino', 'cc3d', 'scipy', 'PIL', 'typer', 'rich', 'cupy', 'tensorrt'}"
+    heavy = "{'onnx', 'openvino', 'cc3d', 'scipy', 'PIL', 'typer', 'rich', 'cupy', 'tensorrt', 'tensorrt_rtx'}"
     assert run(f"import sys, brats_trt; print(sorted({heavy} & set(sys.modules)))").strip() == "[]"
 
 
@@ -87,6 +88,11 @@ def test_only_one_module_imports_openvino():
 def test_only_one_module_imports_cupy():
     imports = re.compile(r"^\s*(import|from) cupy|import_module\(.cupy", re.MULTILINE)
     assert [path.name for path in modules() if imports.search(path.read_text())] == ["cupy_device.py"]
+
+
+def test_only_one_module_imports_tensorrt():
+    imports = re.compile(r"^\s*(import|from) tensorrt|import_module\(.tensorrt|import_module\(_MODULES", re.MULTILINE)
+    assert [path.name for path in modules() if imports.search(path.read_text())] == ["flavour.py"]
 
 
 def test_the_package_is_typed_and_versioned():

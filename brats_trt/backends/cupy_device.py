@@ -43,7 +43,9 @@ class CupyDevice:
         try:
             runtime.getDeviceCount()
             self.index = int(self._cupy.cuda.Device().id)
-            self.name: str = runtime.getDeviceProperties(self.index)["name"].decode()
+            properties = runtime.getDeviceProperties(self.index)
+            self.name: str = properties["name"].decode()
+            self.compute_capability = (int(properties["major"]), int(properties["minor"]))
         except runtime.CUDARuntimeError as fault:
             reason = " ".join(str(fault).split())
             raise EngineError(

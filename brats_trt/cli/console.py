@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 STRUCTURES = {
@@ -68,6 +68,25 @@ def case_progress(total: int) -> Iterator[CaseProgress]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         yield CaseProgress(console, bar, total)
+
+
+@contextmanager
+def build_progress(start: str) -> Iterator[Callable[[str, float], None]]:
+    """A bar on a terminal, told the phase and the share that is done; elsewhere the line `start` when it begins."""
+    console = stderr()
+    if not console.is_terminal:
+        lines = [start]
+
+        def begin(phase: str, share: float) -> None:
+            while lines:
+                console.print(lines.pop(), markup=False)
+
+        yield begin
+        return
+    columns = (BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=1.0)
+        yield lambda phase, share: bar.update(task, completed=share, description=escape(phase))
 
 
 def volume_table(cases: Mapping[str, Mapping[str, float]]) -> Table:

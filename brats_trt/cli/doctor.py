@@ -11,11 +11,12 @@ from typing import Annotated
 import typer
 
 from .. import __version__, _host
-from ..errors import BratsTrtError
+from ..errors import BratsTrtError, EngineError
 from ..notice import NOTICE
 from .console import one_line, stdout
 
 _PACKAGES = ("numpy", "nibabel", "isal", "connected-components-3d", "onnx", "openvino", "pillow", "rich", "typer")
+_CUPY = ("cupy-cuda13x", "cupy-cuda12x", "cupy")
 
 
 def examine(
@@ -31,6 +32,8 @@ def examine(
     fault, model = _check_model(engine)
     sections["model"] = model
     sections["gpu"] = _gpu()
+    sections["cupy"] = _cupy()
+    sections |= {name: _library(name) for name in ("tensorrt", "tensorrt-rtx")}
     width = max(map(len, sections))
     for name, finding in sections.items():
         stdout().print(f"{name:<{width}}  {finding}", markup=False)
@@ -60,6 +63,32 @@ def _check_model(engine: Path | None) -> tuple[bool, str]:
         f"{name} runs on the {segmenter.device} in {segmenter.precision} "
         f"(this processor has {', '.join(cpu_precisions())}); sha256 {segmenter.model_sha256}"
     )
+
+
+def _cupy() -> str:
+    from ..backends.cupy_device import CupyDevice
+
+    found = [f"{name} {version(name)}" for name in _CUPY if _is_installed(name)]
+    try:
+        device = CupyDevice()
+    except EngineError as fault:
+        return "; ".join((*found, one_line(fault)))
+    major, minor = device.compute_capability
+    return "; ".join((*found, f"{device.name}, compute capability {major}.{minor}"))
+
+
+def _library(name: str) -> str:
+    from ..plans.flavour import load_flavour
+
+    try:
+        flavour = load_flavour(name)
+    except EngineError as fault:
+        return one_line(fault)
+    return f"{flavour.version}; builds plans {'where a GPU is' if flavour.needs_gpu else 'with or without a GPU'}"
+
+
+def _is_installed(package: str) -> bool:
+    return not _installed(package).startswith("missing")
 
 
 def _gpu() -> str:

@@ -7,14 +7,14 @@ values, when that costs next to nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import helper
 
 from ..errors import EngineError
-from .checkpoint import Checkpoint
 from .graph import INPUT, OUTPUT, AttributeValue, Operation
 from .precision import TypedGraph, to_float16
 
@@ -24,9 +24,14 @@ _GRAPH_NAME = "brain-tumor-segmentation"
 _PRODUCER = "brats_trt"
 
 
-def onnx_bytes(
-    typed: TypedGraph, checkpoint: Checkpoint, metadata: Mapping[str, str], notice: str
-) -> tuple[bytes, int]:
+class Arrays(Protocol):
+    """Where the weights' values come from: a checkpoint, or another model."""
+
+    def read(self, name: str) -> NDArray[np.float32]:
+        """The values of an array."""
+
+
+def onnx_bytes(typed: TypedGraph, arrays: Arrays, metadata: Mapping[str, str], notice: str) -> tuple[bytes, int]:
     """Serialise a model; also how many weights became zero in float16.
 
     Raises
@@ -38,7 +43,7 @@ def onnx_bytes(
     helper.set_model_props(model, dict(metadata))
     _check(model)
     del model.graph.input[1:]
-    vanished = sum(_add_values(model, typed, checkpoint, name) for name in typed.graph.weights)
+    vanished = sum(_add_values(model, typed, arrays, name) for name in typed.graph.weights)
     return model.SerializeToString(), vanished
 
 
@@ -85,8 +90,8 @@ def _element_type(kind: str) -> int:
     return int(helper.np_dtype_to_tensor_dtype(np.dtype(kind)))
 
 
-def _add_values(model: onnx.ModelProto, typed: TypedGraph, checkpoint: Checkpoint, name: str) -> int:
-    values: Any = checkpoint.read(typed.graph.weights[name])
+def _add_values(model: onnx.ModelProto, typed: TypedGraph, arrays: Arrays, name: str) -> int:
+    values: Any = arrays.read(typed.graph.weights[name])
     kind, vanished = typed.types[name], 0
     if kind == "float16":
         values, vanished = to_float16(values, typed.graph.weights[name])

@@ -8,7 +8,7 @@
 
 using namespace brats;
 
-extern "C" __global__ void __launch_bounds__(256, 2)
+extern "C" __global__ void __launch_bounds__(256, 3)
     crop_moments(const unsigned char* data, const Setup* setup, const Plan* plan, const Taps* taps, int modality,
                  Foreground* parts) {
     if (plan->status != 0) return;

@@ -1,0 +1,129 @@
+"""The rewrites of the graph on OpenVINO: which are faster, on this processor.
+
+python benchmarks/tuning.py                  the released network's size, random weights
+python benchmarks/tuning.py MODEL.onnx
+
+Times the network on the crop of a phantom, in every precision asked for. The reference of the answers is the graph as
+it is, in FP32.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import onnx
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+import oracle
+import released_size
+
+from brats_trt.backends.model import read_model
+from brats_trt.backends.openvino import OpenVinoEngine, cpu_precisions
+from brats_trt.demo import make_phantom
+from brats_trt.export import convert
+from brats_trt.export.rewrites import DECONVOLUTIONS, GROUPED, NORMS, rewrite
+from brats_trt.plans.tuning import tune
+from brats_trt.spec import MODALITIES
+
+PLAIN = {"norm": "native_cast", "grouped": "as_is", "deconvolution": "as_is"}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Options of `rewrite`."""
+
+    norm: str
+    grouped: str
+    deconvolution: str
+
+    def __str__(self) -> str:
+        changed = [f"{name}={value}" for name, value in vars(self).items() if value != PLAIN[name]]
+        return ", ".join(changed) or "as it is"
+
+
+class Candidate:
+    """A rewritten graph in OpenVINO and the crop that it runs on."""
+
+    def __init__(self, path: Path, crop: np.ndarray, *, precision: str, threads: int) -> None:
+        self._engine = OpenVinoEngine(read_model(path), precision=precision, threads=threads)
+        self._crop = crop
+        self.softmax = np.empty_like(crop)
+
+    def measure(self) -> float:
+        """Milliseconds of one inference."""
+        start = perf_counter()
+        self._engine.infer(self._crop, self.softmax)
+        return (perf_counter() - start) * 1e3
+
+    def answer(self) -> np.ndarray:
+        """The softmax."""
+        self.measure()
+        return self.softmax
+
+
+def variants(every: bool) -> list[Variant]:
+    """The graph as it is, each rewrite alone, and the pairs of the last two; or all there are."""
+    found = [Variant(n, g, d) for n in NORMS for g in GROUPED for d in DECONVOLUTIONS if n != "native_half"]
+    return [v for v in found if every or v.norm == PLAIN["norm"] or [*vars(v).values()][1:] == ["as_is", "as_is"]]
+
+
+def phantom_crop() -> np.ndarray:
+    volumes = make_phantom(0).volumes
+    return oracle.prepare([volumes[name] for name in MODALITIES])[0]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path, nargs="?")
+    parser.add_argument("--precision", nargs="+", default=list(cpu_precisions()))
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--least-dice", type=float, default=0.999)
+    parser.add_argument("--every", action="store_true", help="all combinations, not the plain ones only")
+    arguments = parser.parse_args()
+
+    crop = phantom_crop()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model = arguments.model
+        if model is None:
+            model = folder / "released.onnx"
+            convert(*released_size.write_checkpoint(folder)[:2], model)
+        proto = onnx.load(model)
+
+        def build(variant: Variant, precision: str) -> Candidate:
+            path = folder / "variant.onnx"
+            onnx.save(rewrite(proto, **vars(variant)), path)
+            return Candidate(path, crop, precision=precision, threads=arguments.threads)
+
+        reference = build(Variant(**PLAIN), "fp32").answer()
+        for precision in arguments.precision:
+            found = tune(
+                variants(arguments.every),
+                partial(build, precision=precision),
+                Candidate.measure,
+                answer=Candidate.answer,
+                reference=reference,
+                least_dice=arguments.least_dice,
+                rounds=arguments.rounds,
+                say=partial(print, file=sys.stderr),
+            )
+            print(f"{precision:<44}{'median ms':>10}{'speed-up':>10}{'spread':>8}{'least Dice':>12}{'flipped':>9}")
+            for trial in found.trials:
+                row = f"{trial.recipe!s:<44}"
+                if trial.fault is None:
+                    row += f"{trial.median_ms:>10.0f}{trial.speedup:>10.2f}{trial.spread:>8.1%}"
+                    row += f"{trial.least_dice:>12.5f}{trial.flipped:>9}"
+                print(row if trial.fault is None else f"{row}  out: {trial.fault}")
+
+
+if __name__ == "__main__":
+    main()

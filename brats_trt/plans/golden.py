@@ -1,0 +1,211 @@
+"""The golden crop: an input that anybody can make again, and the answer that an engine must give to it.
+
+A plan can load without complaint and give garbage. So a crop is made of a seed, the model answers it in FP32 on the CPU
+when the plan is built, and the plan has to give nearly the same labels before it sees a head. The crop is a lopsided
+ellipsoid with a tumour of four tissues, in the values that the normalisation gives (0 outside, about 0.5 in healthy
+tissue). Integers, sums, products, quotients and square roots make it, so every machine and NumPy makes the same bits.
+
+Labels are counted in each octant of the crop: an engine that swaps or mirrors axes would give the same counts of the
+whole.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import EngineError
+from ..spec import MODALITIES, Modality
+from .records import Golden, OctantCounts
+
+if TYPE_CHECKING:
+    from ..backends.device import Device, DeviceEngine
+    from ..backends.model import Model
+
+CLASSES = 4
+
+# FP16 moves boundary voxels to the neighbouring class: see docs/manifest.md for what was measured.
+TOLERANCE = 0.002
+
+# How far from 1 the four probabilities of a voxel may add up in float16: four roundings, and the softmax's own.
+_UNITY = 0.01
+
+# A tissue's value in each modality, as the normalisation gives it.
+_TISSUES: dict[str, dict[Modality, float]] = {
+    "white": {"t1": 0.57, "t2": 0.44, "t1ce": 0.57, "flair": 0.48},
+    "grey": {"t1": 0.46, "t2": 0.53, "t1ce": 0.45, "flair": 0.53},
+    "fluid": {"t1": 0.28, "t2": 0.78, "t1ce": 0.28, "flair": 0.24},
+    "oedema": {"t1": 0.53, "t2": 0.69, "t1ce": 0.45, "flair": 0.78},
+    "enhancing": {"t1": 0.54, "t2": 0.66, "t1ce": 0.93, "flair": 0.70},
+    "necrotic": {"t1": 0.35, "t2": 0.82, "t1ce": 0.33, "flair": 0.37},
+}
+_NOISE = 0.02  # half the width of the noise
+
+# Centre and half axes along x, y, z in the crop, which runs from -1 to 1, outermost first. The tumour's move with the
+# seed, by up to _SHIFT.
+_HEALTHY = (
+    ("grey", (0.0, 0.0, 0.0), (0.98, 0.99, 0.97)),
+    ("white", (0.02, -0.03, 0.05), (0.80, 0.84, 0.78)),
+    ("fluid", (0.16, -0.05, 0.10), (0.09, 0.36, 0.14)),
+    ("fluid", (-0.16, -0.05, 0.10), (0.09, 0.36, 0.14)),
+)
+_TUMOUR = (
+    ("oedema", (-0.42, 0.28, -0.20), (0.34, 0.46, 0.40)),
+    ("enhancing", (-0.40, 0.20, -0.14), (0.24, 0.31, 0.27)),
+    ("necrotic", (-0.38, 0.16, -0.12), (0.13, 0.19, 0.16)),
+)
+_SHIFT = 0.08
+
+
+def golden_crop(
+    seed: int, size: tuple[int, int, int], modalities: tuple[Modality, ...] = MODALITIES
+) -> NDArray[np.float32]:
+    """Make the golden crop.
+
+    Parameters
+    ----------
+    seed
+        Moves the tumour and changes the noise.
+    size
+        Voxels along x, y and z.
+    modalities
+        The order of the channels.
+
+    Returns
+    -------
+    (1, 4, D, H, W) float32 from 0 to 1; D, H, W are x, y, z.
+    """
+    tissue = _tissue_map(seed, size)
+    crop = np.empty((1, len(modalities), *size), np.float32)
+    for channel, modality in enumerate(modalities):
+        values = np.array([0.0, *(tissue_values[modality] for tissue_values in _TISSUES.values())])
+        noise = (_hashed(seed, 1 + MODALITIES.index(modality), tissue.size).reshape(size) * 2.0 - 1.0) * _NOISE
+        crop[0, channel] = np.where(tissue > 0, values[tissue] + noise, 0.0)
+    return crop
+
+
+def golden_counts(softmax: NDArray[np.floating[Any]]) -> OctantCounts:
+    """Count the voxels of each class in each octant of a (1, 4, D, H, W) softmax; ties go to the lower class.
+
+    Returns
+    -------
+    Eight times four: `Golden.counts`.
+    """
+    labels = softmax[0].argmax(axis=0)
+    halves = [(slice(None, n // 2), slice(n // 2, None)) for n in labels.shape]
+    counts = (np.bincount(labels[octant].ravel(), minlength=CLASSES) for octant in product(*halves))
+    return tuple((int(c[0]), int(c[1]), int(c[2]), int(c[3])) for c in counts)
+
+
+def expect_golden(model: Model, seed: int = 0) -> Golden:
+    """What a model makes of the golden crop, by OpenVINO in FP32 on the CPU.
+
+    Raises
+    ------
+    EngineError
+        If OpenVINO cannot run the model, or the answer is no softmax.
+    """
+    from ..backends.openvino import OpenVinoEngine
+
+    crop = golden_crop(seed, model.size, model.spec.modalities)
+    softmax = np.empty_like(crop)
+    OpenVinoEngine(model, precision="fp32").infer(crop, softmax)
+    fault = softmax_fault(softmax)
+    if fault:
+        raise EngineError(f"{model.path}: the model's answer to the golden crop {fault}: convert the model again")
+    return Golden(seed, model.spec.modalities, golden_counts(softmax), TOLERANCE)
+
+
+def check_golden(device: Device, engine: DeviceEngine, golden: Golden, *, command: str = "") -> None:
+    """Run the golden crop on a device and compare.
+
+    Parameters
+    ----------
+    command
+        The command line that builds the engine again, for the message.
+
+    Raises
+    ------
+    EngineError
+        If the answer is no softmax, or its labels are not those expected.
+    """
+    softmax = _answer(device, engine, golden_crop(golden.seed, engine.size, golden.modalities))
+    remedy = f"build it again: `{command}`" if command else "build it again with `brats-trt build`"
+    fault = softmax_fault(softmax)
+    if fault:
+        raise EngineError(f"the engine's answer to the golden crop on {device.name} {fault}: {remedy}")
+    counts = golden_counts(softmax)
+    share = moved(counts, golden.counts)
+    if share > golden.tolerance:
+        raise EngineError(
+            f"the engine labels the golden crop on {device.name} with {_totals(counts)} voxels a class, expected "
+            f"{_totals(golden.counts)}; counted by octant {share:.2%} of the voxels moved, {golden.tolerance:.2%} may: "
+            f"{remedy}"
+        )
+
+
+def moved(counts: OctantCounts, expected: OctantCounts) -> float:
+    """The least share of voxels that must change class or octant to make one table of counts the other."""
+    found, wanted = np.array(counts), np.array(expected)
+    return float(np.abs(found - wanted).sum() / 2 / wanted.sum())
+
+
+def softmax_fault(softmax: NDArray[np.floating[Any]]) -> str | None:
+    """What makes a (1, 4, D, H, W) array no softmax over its second axis."""
+    broken = softmax.size - int(np.isfinite(softmax).sum())
+    if broken:
+        return f"has {broken} of {softmax.size} values that are not finite"
+    if softmax.min() < 0:
+        return f"has values down to {softmax.min():.3g}; expected probabilities"
+    sums = softmax.sum(axis=1, dtype=np.float32)
+    if np.abs(sums - 1).max() > _UNITY:
+        return f"adds up to {sums.min():.3g} to {sums.max():.3g} over the classes; expected 1"
+    return None
+
+
+def _answer(device: Device, engine: DeviceEngine, crop: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
+    dtype = np.dtype(np.float16 if engine.half else np.float32)
+    source = crop.astype(dtype)
+    with device.current():
+        stream = device.stream()
+        entry, answer = device.allocate(source.nbytes, "golden crop"), device.allocate(source.nbytes, "golden answer")
+        sent, received = device.pinned(source.nbytes), device.pinned(source.nbytes)
+        sent[...] = source.reshape(-1).view(np.uint8)
+        received[...] = 0xFF  # NaN, in either type: what the engine does not write is seen
+        device.upload(answer, received, stream)
+        device.upload(entry, sent, stream)
+        engine.enqueue(entry.address, answer.address, stream)
+        device.download(received, answer, stream)
+        device.synchronise(stream)
+    return received.view(dtype).reshape(source.shape)
+
+
+def _totals(counts: OctantCounts) -> tuple[int, ...]:
+    return tuple(sum(octant[c] for octant in counts) for c in range(CLASSES))
+
+
+def _tissue_map(seed: int, size: tuple[int, int, int]) -> NDArray[np.intp]:
+    """Which of `_TISSUES` each voxel is, from 1; 0 is outside the head."""
+    axes = [(np.arange(n) * 2.0 + 1.0) / n - 1.0 for n in size]
+    x, y, z = np.meshgrid(*axes, indexing="ij", sparse=True)
+    shift = (_hashed(seed, 0, 3) * 2.0 - 1.0) * _SHIFT
+    tissue = np.zeros(size, np.intp)
+    names = list(_TISSUES)
+    for shapes, offset in ((_HEALTHY, np.zeros(3)), (_TUMOUR, shift)):
+        for name, centre, half in shapes:
+            a, b, c = ((v - m - o) / h for v, m, o, h in zip((x, y, z), centre, offset, half, strict=True))
+            tissue[(a * a + b * b) + c * c < 1.0] = 1 + names.index(name)
+    return tissue
+
+
+def _hashed(seed: int, channel: int, n: int) -> NDArray[np.float64]:
+    """`n` numbers of 0 to 1: the finaliser of SplitMix64 on a counter (Steele, Lea and Flood 2014)."""
+    state = np.arange(1, n + 1, dtype=np.uint64) + np.uint64((seed * 16 + channel) % 2**24 * 2**40)
+    state *= np.uint64(0x9E3779B97F4A7C15)
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    state = (state ^ (state >> np.uint64(31))) >> np.uint64(11)
+    return np.asarray(state / 2.0**53, np.float64)

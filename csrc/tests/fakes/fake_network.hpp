@@ -1,0 +1,31 @@
+// The network that the fake TensorRT runs: the softmax over four classes of a 1x1x1 convolution of four modalities, as
+// tests/models.py has it, on dense (1, 4, n, n, n) tensors of host memory.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace fake {
+
+// A fake plan is text: "FAKE PLAN" and then `key=value` words, such as "FAKE PLAN size=4 dtype=float16 fault=enqueue".
+struct Plan {
+    std::int64_t size = 4;          // n
+    std::string dtype = "float32";  // or "float16"; "int8" and "fp8" are declared, but cannot run
+    std::int64_t scratch = 1024;    // bytes that a context asks for
+    std::int64_t stripped = 0;      // bytes of weights that it lacks
+    std::string fault;              // what goes wrong; fake_tensorrt.cpp has the list
+    bool refittable = false;
+    std::string gate;  // what waits at fake_cuda_pass_gate: "load", "context" or "run"
+
+    [[nodiscard]] std::int64_t voxels() const { return size * size * size; }
+};
+
+// Nothing where it is no fake plan.
+std::optional<Plan> parse(std::string_view text);
+
+void run_network(const Plan& plan, const void* input, void* output);
+
+}  // namespace fake

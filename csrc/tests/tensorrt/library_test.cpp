@@ -1,0 +1,97 @@
+#include "../../tensorrt/library.hpp"
+
+#include <doctest/doctest.h>
+
+#include "fixtures.hpp"
+
+namespace {
+
+using namespace brats::trt;
+using namespace brats::trt::fixtures;
+
+std::string refusal(const std::string& path, const LibraryOptions& options = {}) {
+    return fault_of([&] { load_library(path, options); });
+}
+
+TEST_CASE("a library says what it is and where it runs") {
+    const World world;
+    const auto library = load_library();
+    CHECK(library->version().text() == headers_version().text());
+    CHECK(library->device()->name() == "Fake GPU");
+    CHECK(library->device()->capability().major == 9);
+    CHECK(fake_tensorrt_state().runtimes == 1);
+}
+
+TEST_CASE("code for the host is allowed on request only") {
+    const World world;
+    load_library();
+    CHECK(fake_tensorrt_state().host_code == 0);
+    LibraryOptions options;
+    options.host_code = true;
+    load_library(FAKE_TENSORRT, options);
+    CHECK(fake_tensorrt_state().host_code == 1);
+}
+
+TEST_CASE("without a driver the refusal says what to install") {
+    const World world;
+    const std::string refused = fault_of([] { const Library library("", {0, "libnodriver.so.1", false}); });
+    CHECK(holds(refused, "no CUDA driver: libnodriver.so.1 cannot be loaded"));
+    CHECK(holds(refused, "install NVIDIA's driver"));
+}
+
+TEST_CASE("a driver without the functions is refused by the first that it lacks") {
+    const World world;
+    const std::string refused = fault_of([] { const Library library("", {0, "libm.so.6", false}); });
+    CHECK(holds(refused, "no CUDA driver: libm.so.6 has no function cuInit"));
+    CHECK(holds(refused, "install NVIDIA's driver"));
+}
+
+TEST_CASE("without a device nothing of TensorRT is called") {
+    const World world;
+    fake_cuda_set_devices(0);
+    CHECK(holds(refusal("no-such-library.so"), "no CUDA device (CUDA_ERROR_NO_DEVICE: no CUDA-capable device"));
+    CHECK(holds(refusal(FAKE_TENSORRT), "no CUDA device"));
+}
+
+TEST_CASE("a device that is not there is refused") {
+    const World world;
+    LibraryOptions options;
+    options.device = 3;
+    CHECK(holds(refusal(FAKE_TENSORRT, options), "CUDA device 3 was asked for; expected one from 0 to 0"));
+}
+
+TEST_CASE("a library that is not there is refused with what to install") {
+    const World world;
+    const std::string refused = refusal("/nowhere/libnvinfer.so.10");
+    CHECK(holds(refused, "/nowhere/libnvinfer.so.10 cannot be loaded"));
+    CHECK(holds(refused, "pip install 'tensorrt-cu13"));
+    CHECK(holds(refusal(""), "no TensorRT library: libnvinfer.so.10 cannot be loaded"));
+}
+
+TEST_CASE("a library of another major is refused before it is called") {
+    const World world;
+    const std::string refused = refusal(FAKE_TENSORRT_11);
+    CHECK(holds(refused, "is TensorRT 11.0.0; this build of brats_trt drives 10.14.0 and later of major 10"));
+    CHECK(holds(refused, "build brats_trt with the headers of 11"));
+}
+
+TEST_CASE("a library from before the functions that are called is refused") {
+    const World world;
+    CHECK(holds(refusal(FAKE_TENSORRT_OLD), "is TensorRT 10.3.0"));
+}
+
+TEST_CASE("a library that is none of TensorRT's is refused") {
+    const World world;
+    CHECK(holds(refusal(FAKE_CUDA), "has no function getInferLibVersion"));
+}
+
+TEST_CASE("a runtime that does not come, or is a pointer to nothing, is refused with TensorRT's words") {
+    const World world;
+    for (const char* library : {FAKE_TENSORRT_NULL, FAKE_TENSORRT_TRAP}) {
+        const std::string refused = refusal(library);
+        CHECK(holds(refused, "gives no runtime on Fake GPU: update NVIDIA's driver"));
+        CHECK(holds(refused, "[TensorRT: CUDA initialization failure]"));
+    }
+}
+
+}  // namespace

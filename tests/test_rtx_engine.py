@@ -1,0 +1,141 @@
+"""The engine of TensorRT-RTX on a stand-in for the library and for the device; what it says without a GPU is real."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import inspect
+import json
+import sys
+from types import SimpleNamespace
+
+import pytest
+from fake_tensorrt import fake_module
+
+from brats_trt import EngineError, Spec
+from brats_trt.backends import tensorrt_rtx
+from brats_trt.backends.device import DeviceEngine
+from brats_trt.backends.tensorrt_rtx import RtxEngine
+from brats_trt.plans.recipe import Recipe
+
+SHAPE = [1, 4, 16, 16, 16]
+
+
+@pytest.fixture
+def module(monkeypatch):
+    fake = fake_module("tensorrt_rtx", "1.7.1.116")
+    monkeypatch.setitem(sys.modules, "tensorrt_rtx", fake)
+    monkeypatch.setattr(tensorrt_rtx, "CupyDevice", lambda: SimpleNamespace(current=contextlib.nullcontext))
+    return fake
+
+
+@pytest.fixture
+def plan(tmp_path):
+    def write(inputs=("data_crop", "HALF", SHAPE), outputs=("softmax_lbl3", "HALF", SHAPE)):
+        path = tmp_path / "m.plan"
+        path.write_text(json.dumps({"inputs": [inputs], "outputs": [outputs]}))
+        return path
+
+    return write
+
+
+def manifest(**recipe):
+    return SimpleNamespace(spec=Spec(), plan=SimpleNamespace(sha256="ab" * 32), recipe=Recipe(**recipe))
+
+
+def test_a_run_goes_to_the_callers_stream_at_the_callers_addresses(module, plan):
+    engine = RtxEngine(plan(), manifest())
+    engine.enqueue(0x1000, 0x2000, SimpleNamespace(ptr=77))
+    engine.enqueue(0x3000, 0x2000, 78)
+    assert module.calls[-2:] == [
+        ("run", {"data_crop": 0x1000, "softmax_lbl3": 0x2000}, 77),
+        ("run", {"data_crop": 0x3000, "softmax_lbl3": 0x2000}, 78),
+    ]
+
+
+@pytest.mark.parametrize(("kind", "half"), [("HALF", True), ("FLOAT", False)])
+def test_the_engine_says_what_the_backend_must_know(module, plan, kind, half):
+    path = plan(("data_crop", kind, [1, 4, 16, 32, 64]), ("softmax_lbl3", kind, [1, 4, 16, 32, 64]))
+    engine = RtxEngine(path, manifest(precision="fp32"))
+    assert (engine.half, engine.size, engine.precision) == (half, (16, 32, 64), "fp32")
+    assert (engine.spec, engine.sha256) == (Spec(), "ab" * 32)
+
+
+def test_the_engine_has_every_member_of_the_protocol(module, plan):
+    engine = RtxEngine(plan(), manifest())
+    for name in (name for name in vars(DeviceEngine) if not name.startswith("_")):
+        assert hasattr(engine, name)
+    ours = inspect.signature(RtxEngine.enqueue).parameters
+    assert list(ours) == list(inspect.signature(DeviceEngine.enqueue).parameters)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs"),
+    [
+        (("data_crop", "HALF", [1, 3, 16, 16, 16]), ("softmax_lbl3", "HALF", [1, 3, 16, 16, 16])),
+        (("data_crop", "HALF", [1, 4, 16, 16]), ("softmax_lbl3", "HALF", [1, 4, 16, 16])),
+        (("data_crop", "HALF", [1, 4, -1, 16, 16]), ("softmax_lbl3", "HALF", [1, 4, -1, 16, 16])),
+        (("data_crop", "HALF", SHAPE), ("softmax_lbl3", "FLOAT", SHAPE)),
+        (("data_crop", "HALF", SHAPE), ("softmax_lbl3", "HALF", [1, 4, 8, 8, 8])),
+    ],
+)
+def test_tensors_that_are_not_the_pipelines_are_refused(module, plan, inputs, outputs):
+    with pytest.raises(EngineError, match=r"m\.plan: the plan has the tensors.*expected one input and one output"):
+        RtxEngine(plan(inputs, outputs), manifest())
+
+
+def test_a_plan_with_two_inputs_is_refused(module, tmp_path):
+    path = tmp_path / "m.plan"
+    tensors = [["a", "HALF", SHAPE], ["b", "HALF", SHAPE]]
+    path.write_text(json.dumps({"inputs": tensors, "outputs": [["y", "HALF", SHAPE]]}))
+    with pytest.raises(EngineError, match="'b: float16"):
+        RtxEngine(path, manifest())
+
+
+def test_a_damaged_plan_is_refused_in_the_librarys_words(module, tmp_path):
+    (tmp_path / "m.plan").write_bytes(b"damaged")
+    with pytest.raises(
+        EngineError, match=r"TensorRT-RTX 1\.7\.1\.116 refuses the plan \(Serialization assertion failed"
+    ):
+        RtxEngine(tmp_path / "m.plan", manifest())
+
+
+def test_a_context_that_is_not_made_is_an_error(module, plan):
+    module.refused = {"context"}
+    with pytest.raises(EngineError, match="refuses to make an execution context"):
+        RtxEngine(plan(), manifest())
+
+
+@pytest.mark.parametrize(
+    ("refused", "message"),
+    [("address", "refuses the address 0x1000 of 'data_crop'"), ("run", r"refuses the run \(Cuda Runtime: an illegal")],
+)
+def test_a_refused_run_is_an_error(module, plan, refused, message):
+    engine = RtxEngine(plan(), manifest())
+    module.refused = {refused}
+    with pytest.raises(EngineError, match=message):
+        engine.enqueue(0x1000, 0x2000, 77)
+
+
+def test_the_parts_die_from_the_context_to_the_runtime(module, plan):
+    engine = RtxEngine(plan(), manifest())
+    assert not [call for call in module.calls if "gone" in call]
+    del engine
+    gc.collect()
+    assert module.calls[-3:] == ["context gone", "engine gone", "runtime gone"]
+
+
+def test_without_a_gpu_nothing_of_the_library_is_touched(monkeypatch, plan):
+    fake = fake_module("tensorrt_rtx", "1.7.1.116")
+    monkeypatch.setitem(sys.modules, "tensorrt_rtx", fake)
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    with pytest.raises(EngineError, match=r"needs CuPy.*pip install"):
+        RtxEngine(plan(), manifest())
+    assert fake.calls == []
+
+
+def test_a_plan_that_is_not_there_or_has_no_weights_is_refused(module, tmp_path, plan):
+    with pytest.raises(EngineError, match=r"none\.plan: the plan cannot be read"):
+        RtxEngine(tmp_path / "none.plan", manifest())
+    with pytest.raises(EngineError, match="stripped of its weights"):
+        RtxEngine(plan(), manifest(stripped=True))
