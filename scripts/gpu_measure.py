@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import statistics
 import sys
 import time
@@ -35,6 +36,16 @@ from brats_trt.case import Case, load_case
 from brats_trt.spec import MODALITIES
 
 WARM = 5
+
+# How the driver calls the devices of the budget.
+DRIVER_NAMES = {
+    "T4": r"\bT4$",
+    "A100 40 GB PCIe": "A100-PCIE-40GB",
+    "H100 PCIe": "H100 PCIe",
+    "H100 SXM": "H100 80GB HBM3",
+    "RTX 4090": "RTX 4090$",
+    "Jetson AGX Orin 64 GB": r"\bOrin\b",
+}
 
 
 def summary(times_ms: list[float]) -> dict[str, float]:
@@ -100,8 +111,7 @@ def timed(backend: CudaBackend, volumes: list[Any]) -> dict[str, float]:
 
 def floors(name: str) -> dict[str, Any] | None:
     """The budget of this device, where it has one: floors in milliseconds."""
-    short = name.replace("NVIDIA", "").replace("GeForce", "").lower()
-    device = next((d for d in DEVICES if all(word in short for word in d.name.lower().split()[:1])), None)
+    device = next((d for d in DEVICES if re.search(DRIVER_NAMES[d.name], name)), None)
     if device is None:
         return None
     case = budget.read_case()
@@ -148,20 +158,23 @@ def engine(machine: Machine, runs: int) -> dict[str, Any]:
 
 def network_times(machine: Machine, plan: Path, manifest: Any, runs: int) -> dict[str, Any]:
     """Milliseconds of one inference between two events, with and without a CUDA graph."""
+    from brats_trt.backends.model import read_model
     from brats_trt.backends.tensorrt import TensorRtEngine
-    from brats_trt.plans.gpu_tuning import TimedPlan
     from brats_trt.plans.loading import GpuRuntime
+    from brats_trt.plans.trials import DeviceTrials
 
+    runtime = GpuRuntime(manifest.runtime.flavour, machine.device)
+    trials = DeviceTrials(read_model(demo_model()), flavour(), machine.device, runtime.load, plan.parent)
     if manifest.runtime.flavour == "tensorrt":
         ways = {
             "graph": TensorRtEngine(plan, manifest, device=machine.device.index),
             "no graph": TensorRtEngine(plan, manifest, graph=False, device=machine.device.index),
         }
     else:
-        ways = {"no graph": GpuRuntime(manifest.runtime.flavour, machine.device).load(plan, manifest)}
-    with machine.device.current():
-        loaded = {name: TimedPlan(plan, machine.device, way) for name, way in ways.items()}
-        return rounds(lambda: {name: way.measure() for name, way in loaded.items()}, runs, WARM)
+        ways = {"no graph": runtime.load(plan, manifest)}
+    for way in ways.values():
+        trials.answer(way)
+    return rounds(lambda: {name: trials.measure(way) for name, way in ways.items()}, runs, WARM)
 
 
 def case_times(plan: Path, runs: int) -> dict[str, Any]:
@@ -175,22 +188,19 @@ def case_times(plan: Path, runs: int) -> dict[str, Any]:
     return found
 
 
-def tuning(machine: Machine, runs: int) -> dict[str, Any]:
+def tuning(machine: Machine, _runs: int) -> dict[str, Any]:
     """What each rewrite does to the demo model's time on this GPU."""
     if machine.emulated:
         return {"skipped": "engines are timed on a GPU only"}
-    from brats_trt.plans.gpu_tuning import build_fastest, variants_of
+    from brats_trt.plans.loading import GpuRuntime
     from brats_trt.plans.recipe import Recipe
+    from brats_trt.plans.trials import tune_plan
 
+    library = flavour()
+    load = GpuRuntime(library.name, machine.device).load
     with TemporaryDirectory() as folder:
-        result = build_fastest(
-            demo_model(),
-            Path(folder) / "demo.plan",
-            flavour(),
-            variants_of(Recipe()),
-            machine.device,
-            rounds=max(3, runs // 5),
-        )
+        plan = Path(folder) / "demo.plan"
+        _, result = tune_plan(demo_model(), plan, library, Recipe(), device=machine.device, load=load)
     return {
         "trials": [
             {
