@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 import warnings
 from dataclasses import replace
 
 import heads
+import nibabel
 import numpy as np
 import pytest
 from emulated_device import EmulatedDevice
@@ -15,6 +18,7 @@ from tensorrt_fakes import OnEmulator
 from brats_trt import EngineError, Segmenter, Spec
 from brats_trt.backends.model import read_model
 from brats_trt.backends.tensorrt import import_runner
+from brats_trt.cli import main
 from brats_trt.plans import loading
 from brats_trt.plans.cache import PlanWarning
 from brats_trt.plans.golden import expect_golden
@@ -183,3 +187,25 @@ def test_a_plan_without_its_manifest_is_refused(gpu, plan):
     plan.with_name("tiny.plan.json").unlink()
     with pytest.raises(EngineError, match=r"tiny.plan.json beside it"):
         Segmenter(plan)
+
+
+def test_the_command_line_segments_on_the_gpu_and_says_that_it_builds(
+    gpu, model, write_plan, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("BRATS_TRT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(loading, "installed_runtime", lambda: "tensorrt")
+    monkeypatch.setattr("brats_trt.plans.builder.build_plan", lambda source, output, *_, **__: write_plan(output))
+    monkeypatch.setattr("brats_trt.plans.flavour.load_flavour", lambda name: name)
+    case = tmp_path / "case"
+    case.mkdir()
+    for name, values in heads.volumes().items():
+        nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), case / f"case_{name}.nii.gz")
+    options = ["--engine", str(model), "--device", "cuda", "--json"]
+    monkeypatch.setattr("sys.argv", ["brats-trt", "segment", str(case), "-o", str(tmp_path / "out"), *options])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    printed = capsys.readouterr()
+    assert ended.value.code == 0
+    assert json.loads(printed.out)["device"] == "cuda"
+    assert re.search(r"^warning: .*tiny.onnx: building an engine of tensorrt .* once; it is kept$", printed.err, re.M)
+    assert (tmp_path / "out" / "case.nii.gz").exists()
