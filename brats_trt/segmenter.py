@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from time import perf_counter
@@ -30,6 +31,17 @@ def demo_model() -> Path:
     return Path(str(files("brats_trt"))) / "engines" / "demo.onnx"
 
 
+@dataclass(frozen=True)
+class _Choices:
+    """What only some backends look at."""
+
+    precision: Precision
+    spec: Spec | None
+    threads: int | None
+    self_check: bool
+    largest_shape: tuple[int, int, int]
+
+
 class Segmenter:
     """A loaded network with everything around it.
 
@@ -38,9 +50,11 @@ class Segmenter:
     Parameters
     ----------
     engine
-        An .onnx file from `brats-trt convert`; None is the demo model, which knows synthetic data only.
+        An .onnx file from `brats-trt convert`, or a plan from `brats-trt build`; None is the demo model, which knows
+        synthetic data only.
     device
-        "cpu", or "auto": by the engine's kind. It is never changed quietly.
+        "cpu", "cuda", or "auto": by the engine's kind, .onnx on the CPU and a plan on the GPU. It is never changed
+        quietly. On "cuda", a plan of an .onnx file is built once and kept in a cache.
     tta
         Average the softmax with that of the input mirrored along array axis 1: twice the time.
     min_region
@@ -49,13 +63,22 @@ class Segmenter:
         The values written: "brats" (necrotic core 1, oedema 2, enhancing 4), "brats2023" (1, 2, 3) or "msd" (2, 1, 3).
     precision
         "fp32", "bf16", "fp16", or "auto": 16 bits only where the processor has them and the labels of this
-        model are on record to agree with FP32's.
+        model are on record to agree with FP32's. A plan has its own; one that is built for "cuda" is FP16.
     spec
         Taken instead of the preprocessing spec that the model carries.
     threads
         For the stages and the network; None is all cores that this process may use.
     keep_probabilities
         Whether results have `probabilities`; on a GPU a run is faster without.
+    self_check
+        On a GPU, run a made-up input whose answer is known before the first case, and refuse an engine that fails.
+    largest_shape
+        On a GPU, memory is taken for volumes of up to this many voxels.
+
+    Warns
+    -----
+    PlanWarning
+        If a plan is built.
 
     Raises
     ------
@@ -77,6 +100,8 @@ class Segmenter:
         spec: Spec | None = None,
         threads: int | None = None,
         keep_probabilities: bool = True,
+        self_check: bool = True,
+        largest_shape: tuple[int, int, int] = (256, 256, 256),
     ) -> None:
         if labels not in LABEL_VALUES:
             raise ValueError(f"labels {labels!r} is not known; expected one of {list(LABEL_VALUES)}")
@@ -90,7 +115,8 @@ class Segmenter:
         self._labels: LabelScheme = labels
         self._threads = threads
         path = demo_model() if engine is None else Path(engine)
-        self._backend = _backend(path, device, options, precision=precision, spec=spec, threads=threads)
+        choices = _Choices(precision, spec, threads, self_check, largest_shape)
+        self._backend = _backend(path, device, options, choices)
 
     @property
     def device(self) -> str:
@@ -156,24 +182,41 @@ class Segmenter:
         )
 
 
-def _backend(
-    path: Path,
-    device: Device,
-    options: StageOptions,
-    *,
-    precision: Precision,
-    spec: Spec | None,
-    threads: int | None,
-) -> Backend:
+def _backend(path: Path, device: Device, options: StageOptions, choices: _Choices) -> Backend:
     if device not in get_args(Device):
         raise ValueError(f"device {device!r} is not known; expected one of {list(get_args(Device))}")
-    if device == "cuda":
-        raise EngineError("device 'cuda' was asked for, but this version runs on the CPU only: use device='cpu'")
-    if path.suffix.lower() != ".onnx":
-        raise EngineError(f"{path}: expected an .onnx file, which runs on the CPU; make one with `brats-trt convert`")
+    is_model = path.suffix.lower() == ".onnx"
+    if device == "cuda" or (device == "auto" and not is_model):
+        return _cuda_backend(path, options, choices)
+    if not is_model:
+        raise EngineError(
+            f"{path}: a plan runs on a GPU, but device='cpu' was asked for: name the .onnx file that it was built from"
+        )
     from .backends.cpu import CpuBackend
     from .backends.model import read_model
     from .backends.openvino import OpenVinoEngine
 
-    engine = OpenVinoEngine(read_model(path, spec), precision=precision, threads=threads)
-    return CpuBackend(engine, options, threads=threads)
+    model = read_model(path, choices.spec)
+    engine = OpenVinoEngine(model, precision=choices.precision, threads=choices.threads)
+    return CpuBackend(engine, options, threads=choices.threads)
+
+
+def _cuda_backend(path: Path, options: StageOptions, choices: _Choices) -> Backend:
+    from .backends.cupy_device import CupyDevice
+    from .plans.loading import load_backend
+    from .plans.manifest import manifest_path
+
+    if path.suffix.lower() != ".onnx" and not manifest_path(path).exists():
+        raise EngineError(
+            f"{path}: expected an .onnx file from `brats-trt convert`, or a plan from `brats-trt build` with its "
+            f"manifest {manifest_path(path).name} beside it"
+        )
+    return load_backend(
+        path,
+        CupyDevice(),
+        options,
+        precision=choices.precision,
+        spec=choices.spec,
+        self_check=choices.self_check,
+        largest_shape=choices.largest_shape,
+    )

@@ -228,10 +228,10 @@ def runs_text(case: Case, devices: Sequence[Device]) -> str:
     network = [d for d in devices if all(2 * expected(case, d, x).network > expected(case, d, x).total for x in days)]
     upload = [d for d in devices if all(2 * expected(case, d, x).upload > expected(case, d, x).total for x in days)]
     paced = [d for d in devices if d.link_gb_s and all(x.host_copy_gb_s < x.link * d.link_gb_s for x in days)]
-    return wrapped(f"""From arrays in memory to the label map in memory: ranges that follow from the assumptions below and
-are no better than they. The upload includes staging in pinned memory, a volume ahead of the link; where the host copies
-more slowly than the link sends ({listed(paced)}), staging sets the pace. Kernels are those that no upload hides. More
-than half of a run is the network's on {listed(network)}, and the upload's on {listed(upload)}.""")
+    return wrapped(f"""From arrays in memory to the label map in memory: ranges that follow from the assumptions below
+and are no better than they. The upload includes staging in pinned memory, a volume ahead of the link; where the host
+copies more slowly than the link sends ({listed(paced)}), staging sets the pace. Kernels are those that no upload hides.
+More than half of a run is the network's on {listed(network)}, and the upload's on {listed(upload)}.""")
 
 
 def sources_text(devices: Sequence[Device]) -> str:

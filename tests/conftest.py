@@ -6,8 +6,8 @@ import gc
 import importlib.util
 import os
 
-import tensorrt_fakes
 import pytest
+import tensorrt_fakes
 from emulated_device import EmulatedDevice
 
 from brats_trt import EngineError

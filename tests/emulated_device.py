@@ -33,6 +33,7 @@ class EmulatedDevice:
     mode: str = "checked"
     name: str = "emulated"
     index: int = 0
+    compute_capability: tuple[int, int] = (8, 9)
     count_every: int = 1
     fmad: bool = False
     ftz: bool = False

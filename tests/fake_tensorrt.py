@@ -8,6 +8,7 @@ unless told otherwise, release 11 has no STRONGLY_TYPED, RTX has compute capabil
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from enum import Enum, IntEnum
 from types import ModuleType, SimpleNamespace
@@ -319,4 +320,13 @@ def fake_module(name="tensorrt", version="10.16.1.11"):
     module.NetworkDefinitionCreationFlag = IntEnum("NetworkDefinitionCreationFlag", flags)
     if name == "tensorrt_rtx":
         module.ComputeCapability = ComputeCapability
+    return module
+
+
+def install_tensorrt(monkeypatch):
+    """A stand-in for TensorRT 10 in the place of the real module, and a GPU to build on."""
+    module = fake_module()
+    monkeypatch.setitem(sys.modules, "tensorrt", module)
+    gpu = SimpleNamespace(name="NVIDIA H100", compute_capability=(9, 0))
+    monkeypatch.setattr("brats_trt.backends.cupy_device.CupyDevice", lambda: gpu)
     return module

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from emulated_device import host_view
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ROOT / "csrc" / "tests" / "fakes"
@@ -133,3 +134,28 @@ class DeviceArray:
             "stream": None,
         }
         return {key: value for key, value in {**interface, **self.changes}.items() if value != "absent"}
+
+
+@dataclass
+class OnEmulator:
+    """A TensorRtEngine between the emulated device's buffers, whose writes the emulator must be told of."""
+
+    device: object
+    engine: object
+    fakes: Fakes
+    stream: int = field(init=False)
+
+    def __post_init__(self):
+        self.stream = self.fakes.stream()
+        dtype = np.float16 if self.engine.half else np.float32
+        shape = (1, 4, *self.engine.size)
+        self.source, self.target = (self.fakes.array(np.zeros(shape, dtype)) for _ in range(2))
+
+    def __getattr__(self, name):
+        return getattr(self.engine, name)
+
+    def enqueue(self, source, target, stream):
+        crop = host_view(source, self.source.data.nbytes)
+        self.source.data[...] = crop.view(self.source.data.dtype).reshape(self.source.data.shape)
+        self.engine.enqueue(self.source.address, self.target.address, self.stream)
+        self.device.write_at(target, self.target.data)

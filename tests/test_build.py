@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import importlib.util
 import json
-import shlex
 import signal
 import sys
-from pathlib import Path
-from types import SimpleNamespace
 
 import onnx
 import pytest
 import released_size
-from fake_tensorrt import fake_module
+from fake_tensorrt import install_tensorrt
 from models import tiny_model
 from references import checkpoint
 
-from brats_trt import CaseError, EngineError, cli, demo_model
-from brats_trt.backends import cupy_device
+from brats_trt import CaseError, EngineError, demo_model
 from brats_trt.backends.model import read_model
 from brats_trt.export import convert
 from brats_trt.plans import builder
@@ -55,28 +50,12 @@ def converted(tmp_path_factory):
 @pytest.fixture
 def tensorrt(monkeypatch):
     """A stand-in for TensorRT 10 and a GPU to build on."""
-    module = fake_module()
-    monkeypatch.setitem(sys.modules, "tensorrt", module)
-    gpu = SimpleNamespace(name="NVIDIA H100", compute_capability=(9, 0))
-    monkeypatch.setattr(cupy_device, "CupyDevice", lambda: gpu)
-    return module
+    return install_tensorrt(monkeypatch)
 
 
 @pytest.fixture
 def model(tmp_path):
     return tiny_model(tmp_path / "tiny.onnx")
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["brats-trt", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        captured = capsys.readouterr()
-        return end.value.code or 0, captured.out, captured.err
-
-    return call
 
 
 def compiled(flavour, path, **recipe):
@@ -167,20 +146,6 @@ def test_ctrl_c_stops_the_real_library_and_leaves_nothing(rtx, model, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.onnx"]
 
 
-@NEEDS_RTX
-def test_the_command_line_builds_and_repeats_itself(run, model, tmp_path):
-    output = tmp_path / "tiny.plan"
-    code, out, err = run("build", model, "-o", output, "--runtime", "tensorrt-rtx", "--capability", "8.6")
-    assert code == 0, err
-    assert f"{output}: fp16" in out
-    assert NOTICE in out
-    assert "building" in err
-    first = read_manifest(output)
-    assert run(*shlex.split(first.command)[1:])[0] == 0
-    again = read_manifest(output)
-    assert (again.recipe, again.onnx, again.command) == (first.recipe, first.onnx, first.command)
-
-
 def test_tensorrts_plan_is_for_the_gpu_that_built_it(tensorrt, model, tmp_path):
     manifest = build_plan(model, tmp_path / "tiny.plan", load_flavour("tensorrt"), Recipe())
     assert (manifest.device.name, manifest.device.compute_capabilities) == ("NVIDIA H100", ("9.0",))
@@ -197,107 +162,6 @@ def test_tensorrt_without_a_gpu_says_so_before_any_work(tensorrt, model, tmp_pat
     assert tensorrt.networks == []
 
 
-OPTIONS = {
-    "precision": ("fp32", ["--precision", "fp32"]),
-    "optimisation_level": (5, ["--optimisation-level", "5"]),
-    "hardware_compatible": ("ampere_plus", ["--hardware-compatible", "ampere_plus"]),
-    "version_compatible": (True, ["--version-compatible"]),
-    "stripped": (True, ["--stripped"]),
-    "refittable": (True, ["--refittable"]),
-    "norm": ("decomposed", ["--norm", "decomposed"]),
-    "grouped": ("dense", ["--grouped", "dense"]),
-    "deconvolution": ("pixel_shuffle", ["--deconvolution", "pixel_shuffle"]),
-    "scale": ("quarter", ["--scale", "quarter"]),
-    "capabilities": (("8.6", "8.9"), ["--capability", "8.6", "--capability", "8.9"]),
-}
-
-
-@pytest.fixture
-def asked(monkeypatch, tensorrt):
-    """The recipe that a command line comes to, in place of a build."""
-    recipes = []
-
-    class SeenError(CaseError):
-        pass
-
-    def spy(model, output, flavour, recipe, **_):
-        recipes.append(recipe)
-        raise SeenError("seen")
-
-    monkeypatch.setattr(builder, "build_plan", spy)
-    return recipes
-
-
-def test_the_options_cover_the_recipe():
-    assert set(OPTIONS) == {field.name for field in dataclasses.fields(Recipe)}
-
-
-@pytest.mark.parametrize("name", OPTIONS)
-def test_every_choice_of_a_recipe_is_an_option_and_back(run, asked, name):
-    value, options = OPTIONS[name]
-    run("build", "m.onnx", "-o", "m.plan", *options)
-    assert asked == [Recipe(**{name: value})]
-    assert " ".join(options) in " ".join(asked[0].options())
-    run("build", "m.onnx", "-o", "m.plan", *asked[0].options())
-    assert asked[1] == asked[0]
-
-
-def assert_refused(outcome, message):
-    code, out, err = outcome
-    assert code == 2
-    assert message in err
-    assert len(err.strip().splitlines()) == 1
-    assert "Traceback" not in err + out
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("missing.onnx", "-o", "x.plan"), "missing.onnx: the model cannot be read"),
-        (("junk.onnx", "-o", "x.plan"), "junk.onnx: not an ONNX model"),
-        (("three.onnx", "-o", "x.plan"), "expected one input and one output of (1, 4, D, H, W)"),
-        (("bare.onnx", "-o", "x.plan"), "carries no preprocessing spec"),
-        (("half.onnx", "-o", "x.plan", "--precision", "fp32"), "typed in float16"),
-        (("tiny.onnx", "-o", "nowhere/x.plan"), "the folder nowhere is not there"),
-        (("tiny.onnx", "-o", "folder"), "is a folder and is kept"),
-        (("tiny.onnx", "-o", "tiny.onnx", "--overwrite"), "is the name of a model"),
-        (("tiny.plan", "-o", "tiny.plan", "--overwrite"), "is the model itself"),
-        (("tiny.plan.json", "-o", "tiny.plan", "--overwrite"), "tiny.plan.json: is the model itself"),
-        (("tiny.onnx", "-o", "old.plan"), "old.plan: exists already and is kept; pass overwrite (--overwrite)"),
-        (("tiny.onnx", "-o", ""), "an empty name was given"),
-        (("tiny.onnx", "-o", "x.plan", "--capability", "8.9"), "does not offer compute capabilities"),
-        (("tiny.onnx", "-o", "x.plan", "--precision", "fp32", "--audit"), "leave one of them out"),
-    ],
-)
-def test_a_bad_call_is_one_line_and_exit_code_2_and_writes_nothing(
-    run, tensorrt, tmp_path, monkeypatch, arguments, message
-):
-    monkeypatch.chdir(tmp_path)
-    for name in ("tiny.onnx", "tiny.plan", "tiny.plan.json"):
-        tiny_model(Path(name))
-    tiny_model(Path("three.onnx"), channels=3)
-    tiny_model(Path("bare.onnx"), spec=None)
-    tiny_model(Path("half.onnx"), dtype="FLOAT16")
-    Path("junk.onnx").write_bytes(b"junk")
-    Path("old.plan").write_bytes(b"precious")
-    Path("folder").mkdir()
-    before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
-    assert_refused(run("build", *arguments), message)
-    assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
-
-
-def test_an_unknown_runtime_is_exit_code_2(run, model, tmp_path):
-    code, _, err = run("build", model, "-o", tmp_path / "x.plan", "--runtime", "onnxruntime")
-    assert code == 2
-    assert "'onnxruntime' is not one of 'tensorrt', 'tensorrt-rtx'" in err
-
-
-def test_a_folder_that_cannot_be_written_is_refused_before_any_work(run, tensorrt, model, tmp_path, monkeypatch):
-    monkeypatch.setattr("os.access", lambda *_: False)  # root could write everywhere
-    assert_refused(run("build", model, "-o", tmp_path / "x.plan"), "cannot be written: name another output")
-    assert tensorrt.networks == []
-
-
 @pytest.mark.parametrize("existed", [False, True])
 def test_a_manifest_that_cannot_be_written_takes_a_new_plan_with_it(tensorrt, model, tmp_path, monkeypatch, existed):
     def full(*_):
@@ -311,17 +175,6 @@ def test_a_manifest_that_cannot_be_written_takes_a_new_plan_with_it(tensorrt, mo
         build_plan(model, output, load_flavour("tensorrt"), Recipe(), overwrite=True)
     assert output.exists() == existed
     assert not manifest_path(output).exists()
-
-
-def test_a_build_that_fails_leaves_an_older_plan_as_it_was(run, tensorrt, model, tmp_path):
-    output = tmp_path / "x.plan"
-    assert run("build", model, "-o", output)[0] == 0
-    before = (output.read_bytes(), manifest_path(output).read_bytes())
-    tensorrt.failure = "Error Code 2: OutOfMemory"
-    code, _, err = run("build", model, "-o", output, "--overwrite")
-    assert code == 2
-    assert "builds no plan (Error Code 2: OutOfMemory)" in err
-    assert (output.read_bytes(), manifest_path(output).read_bytes()) == before
 
 
 @NEEDS_RTX
@@ -366,19 +219,3 @@ def test_an_audits_findings_are_kept(tensorrt, model, tmp_path):
     assert manifest.audit == {"worst": 0.5}
     assert read_manifest(tmp_path / "x.plan").audit == {"worst": 0.5}
     assert [node.op_type for node in seen[0].graph.node] == ["Cast", "Conv", "Cast", "Softmax"], "typed as it is built"
-
-
-def test_doctor_names_both_libraries_and_what_to_install(run, tensorrt, model, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
-    code, out, _ = run("doctor", "--engine", model)
-    assert code == 0
-    lines = {line.split("  ", 1)[0]: line for line in out.splitlines()}
-    assert "10.16.1.11; builds plans where a GPU is" in lines["tensorrt"]
-    assert "pip install 'tensorrt-rtx-cu13" in lines["tensorrt-rtx"]
-    assert "NVIDIA H100, compute capability 9.0" in lines["cupy"]
-
-
-def test_doctor_says_what_cupy_lacks(run, model, monkeypatch):
-    monkeypatch.setitem(sys.modules, "cupy", None)
-    _, out, _ = run("doctor", "--engine", model)
-    assert "needs CuPy, which cannot be imported" in out

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
 import heads
 import numpy as np
 import pytest
-from emulated_device import EmulatedDevice, TinyEngine, host_view
+from emulated_device import EmulatedDevice, TinyEngine
 from models import tiny_softmax
+from tensorrt_fakes import OnEmulator
 
 import brats_trt
 from brats_trt import EngineError, Spec
@@ -104,31 +104,6 @@ def test_a_version_compatible_plan_may_bring_code_for_the_host_and_no_other(fake
     TensorRtEngine(plan, manifest(version_compatible=True))
     TensorRtEngine(plan, manifest(), library=Path("lib.so"), device=1)
     assert opened == [(None, 0, True), (Path("lib.so"), 1, False)]
-
-
-@dataclass
-class OnEmulator:
-    """A TensorRtEngine between the emulated device's buffers, whose writes the emulator must be told of."""
-
-    device: EmulatedDevice
-    engine: TensorRtEngine
-    fakes: object
-    stream: int = field(init=False)
-
-    def __post_init__(self):
-        self.stream = self.fakes.stream()
-        dtype = np.float16 if self.engine.half else np.float32
-        shape = (1, 4, *self.engine.size)
-        self.source, self.target = (self.fakes.array(np.zeros(shape, dtype)) for _ in range(2))
-
-    def __getattr__(self, name):
-        return getattr(self.engine, name)
-
-    def enqueue(self, source, target, stream):
-        crop = host_view(source, self.source.data.nbytes)
-        self.source.data[...] = crop.view(self.source.data.dtype).reshape(self.source.data.shape)
-        self.engine.enqueue(self.source.address, self.target.address, self.stream)
-        self.device.write_at(target, self.target.data)
 
 
 @pytest.mark.parametrize("half", [False, True])

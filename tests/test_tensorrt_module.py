@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from tensorrt_fakes import INPUT, OUTPUT, DeviceArray
 from models import tiny_softmax
+from tensorrt_fakes import INPUT, OUTPUT, DeviceArray
 
 from brats_trt import EngineError
 

@@ -35,6 +35,10 @@ class Device(Protocol):
     def index(self) -> int:
         """Its number among the machine's devices."""
 
+    @property
+    def compute_capability(self) -> tuple[int, int]:
+        """Major and minor."""
+
     def current(self) -> AbstractContextManager[Any]:
         """Within it, this thread's work goes to this device."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,10 +10,13 @@ import typer
 
 from ..errors import CaseError
 from ..notice import NOTICE
-from .console import build_progress
+from .console import build_progress, stderr
 
 if TYPE_CHECKING:
-    from ..plans.manifest import Manifest
+    from ..plans.flavour import Flavour
+    from ..plans.recipe import Recipe
+    from ..plans.records import Manifest
+    from ..plans.tuning import Trial
 
 
 def build_engine(
@@ -49,6 +52,9 @@ def build_engine(
     deconvolution: Annotated[str, typer.Option(help="as_is or pixel_shuffle.")] = "as_is",
     scale: Annotated[str, typer.Option(help="Values inside the network: as_is, quarter or sixteenth.")] = "as_is",
     audit: Annotated[bool, typer.Option("--audit", help="Find out on the CPU what FP16 costs this model.")] = False,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Build the graph's rewrites, time them on the GPU here and keep the fastest.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")] = False,
 ) -> None:
     """Build a plan for a GPU from an ONNX model, with a manifest beside it.
@@ -63,6 +69,8 @@ def build_engine(
         raise CaseError("an empty name was given for the model or the output: is a variable of the shell unset?")
     if audit and precision != "fp16":
         raise CaseError("an audit says what FP16 costs, and precision fp32 was asked for: leave one of them out")
+    if tune and stripped:
+        raise CaseError("tuning runs the plans, and stripped ones hold no weights to run with: leave one of them out")
     recipe = Recipe(
         precision=precision,
         norm=norm,
@@ -77,6 +85,10 @@ def build_engine(
         refittable=refittable,
     )
     flavour = load_flavour(runtime)
+    check = _audit if audit else None
+    if tune:
+        _tune(Path(model), Path(output), flavour, recipe, audit=check, overwrite=overwrite)
+        return
     with build_progress(f"building {output} with {flavour.title}; Ctrl-C stops it") as progress:
         manifest = build_plan(
             Path(model),
@@ -84,7 +96,7 @@ def build_engine(
             flavour,
             recipe,
             progress=progress,
-            audit=_audit if audit else None,
+            audit=check,
             overwrite=overwrite,
         )
     _report(output, manifest)
@@ -95,10 +107,47 @@ def _audit(content: bytes) -> Mapping[str, Any]:
 
     from ..plans.audit import audit
 
+    stderr().print("finding out on the CPU what FP16 costs", markup=False)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "graph.onnx"
         path.write_bytes(content)
         return audit(path).to_json()
+
+
+def _tune(
+    model: Path,
+    output: Path,
+    flavour: Flavour,
+    recipe: Recipe,
+    *,
+    audit: Callable[[bytes], Mapping[str, Any]] | None,
+    overwrite: bool,
+) -> None:
+    from ..backends.cupy_device import CupyDevice
+    from ..backends.tensorrt import TensorRtEngine
+    from ..backends.tensorrt_rtx import RtxEngine
+    from ..plans.trials import tune_plan
+
+    manifest, found = tune_plan(
+        model,
+        output,
+        flavour,
+        recipe,
+        device=CupyDevice(),
+        load=TensorRtEngine if flavour.needs_gpu else RtxEngine,
+        audit=audit,
+        overwrite=overwrite,
+        say=lambda line: stderr().print(line, markup=False),
+    )
+    for trial in found.trials:
+        typer.echo(_line(trial))
+    _report(str(output), manifest)
+
+
+def _line(trial: Trial[Recipe]) -> str:
+    if trial.fault is not None:
+        return f"out  {trial.recipe}: {trial.fault}"
+    return f"{trial.median_ms:.2f} ms, {trial.speedup:.2f} x as fast, least Dice {trial.least_dice:.5f}  {trial.recipe}"
 
 
 def _report(output: str, manifest: Manifest) -> None:

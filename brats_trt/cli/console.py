@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -29,6 +30,15 @@ def stdout() -> Console:
 def stderr() -> Console:
     """For progress, warnings and errors."""
     return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def spoken_warnings() -> Iterator[None]:
+    """Within it, warnings are lines on stderr when they are given, without the source line that gave them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = lambda message, *_, **__: stderr().print(f"warning: {message}", markup=False)
+        yield
 
 
 class CaseProgress:

@@ -15,7 +15,7 @@ from ..files import check_folder
 from ..notice import NOTICE
 from ..segmenter import Device, Segmenter
 from ..spec import LabelScheme
-from .console import case_progress, stdout, timing_table, volume_table
+from .console import case_progress, spoken_warnings, stdout, timing_table, volume_table
 from .jobs import Done, Failed, plan_jobs, run_jobs
 
 Profile = Literal["authors", "omz"]
@@ -32,7 +32,8 @@ def segment_cases(
     cases: Annotated[list[str], typer.Argument(metavar="CASE...", help="Case folders, or 4-D Decathlon files.")],
     output: Annotated[str, typer.Option("-o", "--output", metavar="DIR", help="Folder for <case>.nii.gz.")],
     engine: Annotated[
-        str | None, typer.Option(metavar="E", help="An .onnx file; without it the demo model (synthetic data only).")
+        str | None,
+        typer.Option(metavar="E", help="An .onnx file or a plan; without it the demo model (synthetic data only)."),
     ] = None,
     tta: Annotated[
         bool | None, typer.Option("--tta/--no-tta", help="Average with the mirrored input: twice the time.")
@@ -60,14 +61,15 @@ def segment_cases(
         )
     jobs = plan_jobs([Path(case) for case in cases], Path(output), probabilities=probabilities)
     check_folder(Path(output))
-    segmenter = Segmenter(
-        engine,
-        device=device,
-        tta=profile_tta if tta is None else tta,
-        min_region=profile_region if min_region is None else min_region,
-        labels=labels,
-        keep_probabilities=probabilities,
-    )
+    with spoken_warnings():
+        segmenter = Segmenter(
+            engine,
+            device=device,
+            tta=profile_tta if tta is None else tta,
+            min_region=profile_region if min_region is None else min_region,
+            labels=labels,
+            keep_probabilities=probabilities,
+        )
     outcomes: list[Done | Failed] = []
     try:
         with case_progress(len(jobs)) as progress:

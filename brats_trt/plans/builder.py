@@ -89,7 +89,7 @@ def build_plan(
         command=build_command(str(model), str(output), flavour.name, recipe),
         created=now(),
     )
-    _write_both(output, compiled.content, manifest)
+    write_both(output, compiled.content, manifest)
     return manifest
 
 
@@ -142,8 +142,14 @@ def _record(tensor: NetworkTensor) -> TensorRecord:
     return TensorRecord(tensor.name, cast("ElementType", tensor.dtype), shape)
 
 
-def _write_both(output: Path, content: bytes, manifest: Manifest) -> None:
-    """The plan and its manifest, or, of a new pair, neither; a reader tells an unlike pair by the plan's sha256."""
+def write_both(output: Path, content: bytes, manifest: Manifest) -> None:
+    """Write a plan and its manifest, or, of a new pair, neither; a reader tells an unlike pair by the plan's sha256.
+
+    Raises
+    ------
+    CaseError
+        If either cannot be written.
+    """
     existed = output.exists()
     write_whole(output, content)
     try:

@@ -74,6 +74,9 @@ class Recipe:
         if not 0 <= self.optimisation_level <= HIGHEST_LEVEL:
             raise CaseError(f"optimisation level {self.optimisation_level}; expected 0 to {HIGHEST_LEVEL}")
 
+    def __str__(self) -> str:
+        return " ".join(self.options())
+
     @property
     def variants(self) -> dict[str, str]:
         """The name of each rewrite."""

@@ -1,5 +1,5 @@
 // Faults that a plan can ask for: engine, context, no-output, no-name, dynamic, host, format, address, enqueue,
-// capture, breaks-capture, forgets (its output), warning.
+// late (queues its work all the same), capture, breaks-capture, forgets (its output), warning.
 #include "fake_tensorrt.hpp"
 
 #include <bit>
@@ -84,6 +84,7 @@ bool ContextParts::enqueueV3(cudaStream_t stream) noexcept {
         ++counts().runs;
     };
     if (done && !queue(stream, work)) done = fail("enqueueV3: the stream is not known");
+    if (done && plan_.fault == "late") done = fail("enqueueV3: failed behind what is queued");
     if (done && profiler_ != nullptr) {
         profiler_->reportLayerTime("scores", 2.0F);
         profiler_->reportLayerTime("softmax", 1.0F);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 
 #include "../../tensorrt/layer_times.hpp"
 #include "fixtures.hpp"
@@ -142,6 +143,31 @@ TEST_CASE("contexts share device memory in turns, whatever their streams") {
                 "has 256 bytes; the engine needs 4096: make the larger engine's context first"));
     CHECK(holds(fault_of([&] { const Context context(load_engine(), plain, first.scratch()); }),
                 "of another library or device"));
+}
+
+TEST_CASE("what a failed run had queued is waited for as well") {
+    const World world;
+    const Stream stream;
+    const Stream other;
+    const Arrays one;
+    const Arrays two;
+    const auto library = load_library();
+    Context failing(load_engine("fault=late", library), plain);
+    Context sharing(load_engine("", library), plain, failing.scratch());
+    CHECK(holds(fault_of([&] { failing.enqueue(one.placements(), stream); }), "failed behind what is queued"));
+    sharing.enqueue(two.placements(), other);
+    CHECK(fake_cuda_state().hazards == 0);
+}
+
+TEST_CASE("a context waits for its run before it goes") {
+    const World world;
+    const Stream stream;
+    const Arrays arrays;
+    auto context = std::make_unique<Context>(load_engine(), plain);
+    context->enqueue(arrays.placements(), stream);
+    CHECK(fake_cuda_calls("cuEventSynchronize") == 0);
+    context.reset();
+    CHECK(fake_cuda_calls("cuEventSynchronize") == 1);
 }
 
 TEST_CASE("one context goes from stream to stream in order") {
