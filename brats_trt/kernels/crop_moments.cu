@@ -6,6 +6,30 @@
 #include "sampler.cuh"
 #include "tally.cuh"
 
+namespace brats {
+
+template <bool with_scale>
+__device__ __forceinline__ void tally_samples(const Sampler<with_scale>& sampler, const Setup& setup, const Taps& taps,
+                                              Tally& tally) {
+    const int fast = static_cast<int>(sampler.layout.axes[0]);
+    const int middle = static_cast<int>(sampler.layout.axes[1]);
+    const int slow = static_cast<int>(sampler.layout.axes[2]);
+    const int height = static_cast<int>(setup.size[middle]);
+    const int rows = height * static_cast<int>(setup.size[slow]);
+    const int warps = static_cast<int>(gridDim.x * blockDim.x / 32);
+    int at[3];
+    for (int row = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x) / 32; row < rows; row += warps) {
+        at[middle] = row % height;
+        at[slow] = row / height;
+        for (at[fast] = threadIdx.x % 32; at[fast] < setup.size[fast]; at[fast] += 32) {
+            const float value = sampler.sample(taps.axis[0][at[0]], taps.axis[1][at[1]], taps.axis[2][at[2]]);
+            if (value != 0.0F) tally.include(static_cast<double>(value), at[fast], at[middle], at[slow]);
+        }
+    }
+}
+
+}  // namespace brats
+
 using namespace brats;
 
 extern "C" __global__ void __launch_bounds__(256, 3)
@@ -13,23 +37,11 @@ extern "C" __global__ void __launch_bounds__(256, 3)
                  Foreground* parts) {
     if (plan->status != 0) return;
     const Layout& layout = setup->modality[modality];
-    const Sampler sampler{origin_of(data, layout, *plan), layout, Scorer(Moments{}), is_scaled(layout)};
-    const int fast = static_cast<int>(layout.axes[0]);
-    const int middle = static_cast<int>(layout.axes[1]);
-    const int slow = static_cast<int>(layout.axes[2]);
-    const int height = static_cast<int>(setup->size[middle]);
-    const int rows = height * static_cast<int>(setup->size[slow]);
-
+    const unsigned char* origin = origin_of(data, layout, *plan);
     Tally tally;
-    int at[3];
-    const int warps = static_cast<int>(gridDim.x * blockDim.x / 32);
-    for (int row = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x) / 32; row < rows; row += warps) {
-        at[middle] = row % height;
-        at[slow] = row / height;
-        for (at[fast] = threadIdx.x % 32; at[fast] < setup->size[fast]; at[fast] += 32) {
-            const float value = sampler.sample(taps->axis[0][at[0]], taps->axis[1][at[1]], taps->axis[2][at[2]]);
-            if (value != 0.0F) tally.include(static_cast<double>(value), at[fast], at[middle], at[slow]);
-        }
-    }
+    if (is_scaled(layout))
+        tally_samples(Sampler<true>{origin, layout, Scorer(Moments{})}, *setup, *taps, tally);
+    else
+        tally_samples(Sampler<false>{origin, layout, Scorer(Moments{})}, *setup, *taps, tally);
     store_part(tally, layout.axes, parts[blockIdx.x]);
 }

@@ -9,43 +9,60 @@
 #include "sampler.cuh"
 
 namespace brats {
+
 constexpr int tile = 32;
+
+// Of the axes: the tile lies along `fast` and `other`, one of which is z.
+struct Place {
+    int fast;
+    int other;
+    int third;
+    int first_fast;
+    int first_other;
+};
+
+template <bool with_scale>
+__device__ __forceinline__ void make_tile(const Sampler<with_scale>& sampler, const Setup& setup, const Taps& taps,
+                                          const Place& place, float (&turned)[tile][tile + 1]) {
+    int at[3];
+    at[place.third] = blockIdx.z;
+    at[place.fast] = place.first_fast + threadIdx.x;
+    const int size_fast = static_cast<int>(setup.size[place.fast]);
+    const int size_other = static_cast<int>(setup.size[place.other]);
+    if (at[place.fast] >= size_fast) return;
+    const AxisTap along = taps.axis[place.fast][at[place.fast]];
+    for (int row = threadIdx.y; row < tile; row += blockDim.y) {
+        at[place.other] = place.first_other + row;
+        if (at[place.other] >= size_other) break;
+        const AxisTap x = place.fast == 0 ? along : taps.axis[0][at[0]];
+        const AxisTap y = place.fast == 1 ? along : taps.axis[1][at[1]];
+        const AxisTap z = place.fast == 2 ? along : taps.axis[2][at[2]];
+        turned[row][threadIdx.x] = sampler.value(x, y, z);
+    }
+}
+
 }  // namespace brats
 
 using namespace brats;
 
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, card ? 4 : 5)
     gather(const unsigned char* data, const Setup* setup, const Plan* plan, const Taps* taps, int modality,
            Tensor* input) {
     if (plan->status != 0) return;
     const Layout& layout = setup->modality[modality];
     const Moments& moments = card ? plan->resampled[modality] : plan->modality[modality].moments;
-    const Sampler sampler{origin_of(data, layout, *plan), layout, Scorer(moments), is_scaled(layout)};
+    const unsigned char* origin = origin_of(data, layout, *plan);
 
-    // The tile lies along `fast` and `other`; one of them is z.
     const int fast = static_cast<int>(layout.axes[0]);
     const int other = fast == 2 ? 1 : 2;
-    const int third = 3 - fast - other;
     const int first_fast = blockIdx.x * tile;
     const int first_other = blockIdx.y * tile;
+    const Place place{fast, other, 3 - fast - other, first_fast, first_other};
     __shared__ float turned[tile][tile + 1];
-
-    int at[3];
-    at[third] = blockIdx.z;
-    at[fast] = first_fast + threadIdx.x;
-    const int size_fast = static_cast<int>(setup->size[fast]);
-    const int size_other = static_cast<int>(setup->size[other]);
-    if (at[fast] < size_fast) {
-        const AxisTap along = taps->axis[fast][at[fast]];
-        for (int row = threadIdx.y; row < tile; row += blockDim.y) {
-            at[other] = first_other + row;
-            if (at[other] >= size_other) break;
-            const AxisTap x = fast == 0 ? along : taps->axis[0][at[0]];
-            const AxisTap y = fast == 1 ? along : taps->axis[1][at[1]];
-            const AxisTap z = fast == 2 ? along : taps->axis[2][at[2]];
-            turned[row][threadIdx.x] = sampler.value(x, y, z);
-        }
-    }
+    if (is_scaled(layout))
+        make_tile(Sampler<true>{origin, layout, Scorer(moments)}, *setup, *taps, place, turned);
+    else
+        make_tile(Sampler<false>{origin, layout, Scorer(moments)}, *setup, *taps, place, turned);
     __syncthreads();
 
     const Int64 size_y = setup->size[1];
@@ -53,6 +70,8 @@ extern "C" __global__ void __launch_bounds__(256)
     const Int64 voxels = setup->size[0] * size_y * size_z;
     Tensor* plain = input + modality * voxels;
     Tensor* mirrored = input + (modalities + modality) * voxels;
+    int at[3];
+    at[place.third] = blockIdx.z;
     for (int row = threadIdx.y; row < tile; row += blockDim.y) {
         const int along_z = threadIdx.x;
         at[fast] = first_fast + (fast == 2 ? along_z : row);

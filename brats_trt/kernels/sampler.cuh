@@ -45,11 +45,12 @@ struct Scorer {
     float inverse_std_float;
 };
 
+// With slope and intercept or without: chosen once a thread, so that neither pays for the other's registers.
+template <bool with_scale>
 struct Sampler {
     const unsigned char* origin;  // of the box
     const Layout& layout;
     Scorer scorer;
-    bool with_scale;
 
     // A sample of the network's input.
     __device__ __forceinline__ float value(const AxisTap& x, const AxisTap& y, const AxisTap& z) const {
@@ -65,8 +66,10 @@ struct Sampler {
     }
 
     __device__ __forceinline__ float at(const unsigned char* voxel) const {
-        if (with_scale) return intensity(scaled(voxel, layout));
-        return intensity(native(voxel));
+        if constexpr (with_scale)
+            return intensity(scaled(voxel, layout));
+        else
+            return intensity(native(voxel));
     }
 
     template <class Value>
