@@ -53,6 +53,17 @@ def test_regions_that_touch_at_a_corner_are_one():
     assert kept[6, 6, 6] == 1
 
 
+@pytest.mark.parametrize("shape", [(3, 1, 1), (1, 3, 1), (3, 3, 3), (9, 1, 5), (1, 1, 7)])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_as_many_regions_as_a_window_can_hold_are_told_apart(shape, order):
+    labels = np.zeros((10, 10, 10), np.uint8, order=order)
+    labels[tuple(slice(2, 2 + n, 2) for n in shape)] = 4
+    labels[tuple(slice(2, 2 + n, 4) for n in shape)] = 1
+    kept, counts = dropped(labels, 0.1)
+    assert np.array_equal(kept, oracle.drop_small_regions(labels, 0.1))
+    assert counts == counts_of(kept)
+
+
 def test_a_small_region_apart_goes_and_a_fraction_of_zero_keeps_it():
     labels = np.zeros((10, 10, 10), np.uint8)
     labels[2:6, 2:6, 2:6] = 2

@@ -38,7 +38,9 @@ def drop_small_regions(
     import cc3d
 
     window = labels[tumour.slices]
-    regions, number = cc3d.connected_components(window, connectivity=26, binary_image=True, return_N=True)
+    # With binary_image=True cc3d 4.1 runs out of labels where a small window is full of single voxels.
+    mask = (window != label_values[0]).view(np.uint8)
+    regions, number = cc3d.connected_components(mask, connectivity=26, return_N=True)
     sizes = np.bincount(regions.ravel(order="K"), minlength=number + 1)
     small = sizes < least
     small[0] = False

@@ -1,0 +1,119 @@
+"""The label map of every case: SciPy, the host stage, the kernels. Labels are equal but for argmax ties.
+
+A tie is a voxel whose two greatest probabilities, as SciPy resamples them in float64, lie closer than a witness's own
+rounding; there, either class will do. Everywhere else, and outside the box, a witness has no choice.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import oracle
+import pytest
+from tolerances import ARGMAX_TIE, ARGMAX_TIE_ON_DEVICE
+
+from brats_trt import _host
+from kernels.stages import Stages
+from kernels.table import DTYPES, HEADS, Case, cross_product
+
+ROUNDED = [case for case in HEADS if case.dtype == "int16" and case.place == "host"]
+
+
+def hosts_answer(case, softmax, box):
+    labels = np.full_like(case.volume(), 99, np.uint8)
+    counts, _ = _host.scatter(softmax, box, labels, values=case.label_values)
+    return labels, counts
+
+
+def kernels_answer(device, case, softmax, box):
+    stages = Stages(device, case.shape, size=case.size, batch=case.batch, half=case.half)
+    volume = case.volume()
+    like = stages.place(volume) if case.place == "device" else volume
+    return stages.scatter(softmax, box, like, values=case.label_values)
+
+
+def assert_is_scipys(labels, counts, case, softmax, box, *, tie):
+    expected = oracle.restore_probabilities(softmax, box, resample=oracle.resample)
+    inside = tuple(slice(a, b) for a, b in zip(*box, strict=True))
+    outside = np.ones(case.shape, bool)
+    outside[inside] = False
+    assert labels.shape == case.shape
+    assert (labels[outside] == case.label_values[0]).all()
+    classes = np.full(256, -1)
+    classes[list(case.label_values)] = range(4)
+    chosen = classes[labels[inside]]
+    assert (chosen >= 0).all(), "no value but the scheme's"
+    of_chosen = np.take_along_axis(expected, chosen[None], axis=0)[0]
+    assert (expected.max(axis=0) - of_chosen).max() <= tie
+    assert counts == tuple(int((labels == value).sum()) for value in case.label_values)
+
+
+@pytest.mark.parametrize("case", HEADS, ids=lambda case: case.name)
+def test_the_host_gives_scipys_label_map(case):
+    softmax, box = case.softmax(), case.box()
+    assert_is_scipys(*hosts_answer(case, softmax, box), case, softmax, box, tie=ARGMAX_TIE)
+
+
+@pytest.mark.parametrize("case", HEADS, ids=lambda case: case.name)
+def test_the_kernels_give_scipys_label_map(device, case):
+    softmax, box = case.softmax(), case.box()
+    labels, counts = kernels_answer(device, case, softmax, box)
+    assert_is_scipys(labels, counts, case, softmax, box, tie=ARGMAX_TIE_ON_DEVICE)
+
+
+@pytest.mark.parametrize("case", ROUNDED, ids=lambda case: case.name)
+def test_fused_and_flushed_the_kernels_give_scipys_label_map(rounding_device, case):
+    softmax, box = case.softmax(), case.box()
+    labels, counts = kernels_answer(rounding_device, case, softmax, box)
+    assert_is_scipys(labels, counts, case, softmax, box, tie=ARGMAX_TIE_ON_DEVICE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", DTYPES[1:4])  # no voxel is read: orders, faces and types of tensor are what matters
+def test_every_order_at_every_face_gives_scipys_label_map(device, dtype):
+    for case in cross_product(dtype):
+        softmax, box = case.softmax(), case.box()
+        labels, counts = kernels_answer(device, case, softmax, box)
+        assert_is_scipys(labels, counts, case, softmax, box, tie=ARGMAX_TIE_ON_DEVICE)
+
+
+def test_the_table_has_all_classes_and_hardly_a_tie():
+    """A table of ties, or of one class, would prove nothing."""
+    for case in HEADS:
+        softmax, box = case.softmax(), case.box()
+        expected = oracle.restore_probabilities(softmax, box, resample=oracle.resample)
+        second, first = np.sort(expected, axis=0)[-2:]
+        assert ((first - second) <= ARGMAX_TIE_ON_DEVICE).mean() < 1e-3
+        assert len(np.unique(expected.argmax(axis=0))) == 4 or np.prod(case.size) <= 48
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_where_classes_are_equal_to_the_bit_the_lower_one_wins(device, batch):
+    case = Case("equal classes", batch=batch)
+    softmax, box = case.softmax(), case.box()
+    softmax[:, 1], softmax[:, 3] = softmax[:, 0], softmax[:, 2]
+    for labels, counts in [hosts_answer(case, softmax, box), kernels_answer(device, case, softmax, box)]:
+        assert counts[1] == counts[3] == 0
+        assert counts[2] > 0
+        assert set(np.unique(labels)) == {0, 2}
+        assert_is_scipys(labels, counts, case, softmax, box, tie=ARGMAX_TIE_ON_DEVICE)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("entry", [0, 1])
+def test_one_probability_that_is_not_finite_is_found_by_both(device, bad, entry):
+    case = Case("not finite", batch=2)
+    softmax, box = case.softmax(), case.box()
+    softmax[entry, 3, -1, -1, -1] = bad
+    with pytest.raises(_host.NotFiniteError):
+        hosts_answer(case, softmax, box)
+    assert kernels_answer(device, case, softmax, box) == (None, None)
+
+
+def test_float16_probabilities_below_its_least_normal_number_count(rounding_device):
+    """2^-24 beats zero, with subnormals flushed too: float16's are none of float32's."""
+    case = Case("half subnormals", half=True, size=(4, 4, 4), shape=(6, 6, 6), touches="all")
+    softmax = np.zeros((1, 4, *case.size), np.float32)
+    softmax[:, 2] = 2.0**-24
+    labels, counts = kernels_answer(rounding_device, case, softmax, ((0, 0, 0), (5, 5, 5)))
+    assert counts == (216 - 125, 0, 125, 0)
+    assert (labels[:5, :5, :5] == 2).all()
