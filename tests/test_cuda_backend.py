@@ -173,6 +173,10 @@ def test_backends_on_one_device_share_no_state(device):
         (np.full(heads.SHAPE, np.nan), r"all \d+ voxels of flair are NaN or infinite"),
         (np.full(heads.SHAPE, 7, np.uint8), "flair is constant"),
         (np.ones((49, 48, 48), np.int16), "memory was taken for"),
+        (
+            np.ones((5, 1025, 5), np.int16),
+            r"flair has the shape \(5, 1025, 5\); the kernels take up to 1024 voxels an axis",
+        ),
     ],
 )
 def test_a_bad_modality_is_refused_in_the_words_of_the_cpu_backend(device, bad, message):
@@ -184,6 +188,12 @@ def test_a_network_that_gives_nan_is_refused(device, monkeypatch):
     monkeypatch.setattr("emulated_device.tiny_softmax", lambda crop: np.full(crop.shape, np.nan, np.float32))
     with pytest.raises(EngineError, match="not finite"):
         run(device, heads.volumes())
+
+
+def test_a_network_longer_than_the_kernels_tables_is_refused(device):
+    engine = TinyEngine(device, size=(16, 1025, 16))
+    with pytest.raises(EngineError, match=r"\(16, 1025, 16\); the kernels take up to 1024"):
+        CudaBackend(device, engine, OPTIONS, largest_shape=SHAPE)
 
 
 CARD = Spec(normalisation="card")

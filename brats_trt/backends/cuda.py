@@ -49,7 +49,7 @@ class CudaBackend:
     Raises
     ------
     EngineError
-        If the device has too little memory.
+        If the device has too little memory, or the network's crop has more than 1024 voxels along an axis.
     """
 
     device = "cuda"
@@ -62,6 +62,11 @@ class CudaBackend:
         *,
         largest_shape: tuple[int, int, int] = LARGEST_SHAPE,
     ) -> None:
+        if max(engine.size) > records.LONGEST_AXIS:
+            raise EngineError(
+                f"the network's crop is {engine.size}; the kernels take up to {records.LONGEST_AXIS} voxels an axis: "
+                "use device='cpu'"
+            )
         self._device = device
         self._engine = engine
         self._copiers = ThreadPoolExecutor(_COPIERS, "brats_trt-upload")
@@ -96,7 +101,8 @@ class CudaBackend:
         Raises
         ------
         CaseError
-            If a volume is larger than the memory taken, has no foreground or a constant one, or the head is flat.
+            If a volume is longer than 1024 voxels or larger than the memory taken, has no foreground or a constant
+            one, or the head is flat.
         EngineError
             If the network gives values that are not finite.
         """
@@ -173,6 +179,11 @@ class CudaBackend:
                 raise CaseError(
                     f"{volume.source}: {modality} lies on GPU {device}, but this segmenter runs on GPU "
                     f"{self._device.index}: copy it there"
+                )
+            if max(volume.data.shape) > records.LONGEST_AXIS:
+                raise CaseError(
+                    f"{volume.source}: {modality} has the shape {volume.data.shape}; the kernels take up to "
+                    f"{records.LONGEST_AXIS} voxels an axis: crop the volume, or use device='cpu'"
                 )
             voxels = volume.data.size
             if voxels > self._memory.voxels or volume.data.dtype.itemsize > 8:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import oracle
 import pytest
+from emulator import Emulator
 from tolerances import FLOAT32, GATHER, GATHER_ON_DEVICE, HALF_GATHER_ON_DEVICE, score_tolerance
 
 from brats_trt import _host
-from kernels.stages import Moments, Stages
+from kernels.stages import Moments, SmallDevice, Stages
 from kernels.table import DTYPES, HEADS, cross_product
 
 ROUNDED = [case for case in HEADS if case.dtype in ("int16", "float32", "float64") and case.memory in ("xyz", "zyx")]
@@ -21,9 +22,7 @@ def moments_of(case):
 
 
 def scipys_answer(case):
-    return oracle.prepare_channel(
-        case.values(), case.box(), case.size, case.normalisation, resample=oracle.resample
-    )
+    return oracle.prepare_channel(case.values(), case.box(), case.size, case.normalisation, resample=oracle.resample)
 
 
 def hosts_answer(case):
@@ -100,9 +99,6 @@ def test_a_dtype_in_every_order_at_every_face_gives_scipys_crop(device, dtype):
 
 def test_fusing_moves_the_crop_but_only_within_its_bound(rounding_device, few_blocks):
     """The model of rounding is not idle: it changes bits."""
-    from emulator import Emulator
-    from kernels.stages import SmallDevice
-
     case = next(case for case in HEADS if case.name == "float32")
     apart = kernels_answer(SmallDevice(emulator=Emulator(threads=1)), case)
     fused = kernels_answer(rounding_device, case)

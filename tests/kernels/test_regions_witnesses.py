@@ -1,4 +1,4 @@
-"""Every tumour without its small regions: SciPy, cc3d as the CPU backend calls it, the union-find kernels. All equal."""
+"""Every tumour less its small regions: SciPy, cc3d as the CPU backend calls it, the union-find kernels. All equal."""
 
 from __future__ import annotations
 
