@@ -8,7 +8,7 @@ import oracle
 import pytest
 from emulated_device import TinyEngine
 from models import tiny_model
-from tolerances import GATHER_ON_DEVICE, HALF_SCORES, MOMENTS, SCORES_ON_DEVICE
+from tolerances import GATHER_ON_DEVICE, HALF_GATHER_ON_DEVICE, HALF_SCORES, MOMENTS, SCORES_ON_DEVICE
 
 from brats_trt import CaseError, EngineError, Segmenter, Spec, _host
 from brats_trt.backends import StageOptions
@@ -65,7 +65,7 @@ def assert_stages_equal_the_hosts(backend, arrays, **scale):
         expected = np.zeros((batch, 4, *size), np.float32)
         moments = {"mean": found[name].mean, "variance": found[name].variance}
         _host.gather(arrays[name], box, expected, channel, **moments, **scale)
-        tolerance = 5e-4 if backend._engine.half else GATHER_ON_DEVICE
+        tolerance = HALF_GATHER_ON_DEVICE if backend._engine.half else GATHER_ON_DEVICE
         np.testing.assert_allclose(crop[:, channel], expected[:, channel], rtol=0, atol=tolerance)
 
 

@@ -14,10 +14,9 @@ ARGMAX_TIE = 1e-12
 # once where two operations round twice, so that every bound below holds with products and sums contracted or apart.
 FLOAT32 = 2.0**-24
 
-# What -ftz=true may take from a float32 number, absolute: it takes those below the least normal one for zero. Beside
-# values of 0..1 it is nothing. Foreground is told from background by bits, which no flush reaches; a voxel's own value
-# may be flushed on its way into the crop, which moves a score by no more than this over the standard deviation.
-FLUSH = 2.0**-126
+# What -ftz=true takes from a float32 number, at most 2^-126, has no tolerance of its own: foreground is told from
+# background by bits, moments are taken in float64, float16's least numbers are none of float32's subnormals, and beside
+# values of 0..1 the rest vanishes; a test has it that flushing alone changes no bit.
 
 # Values of the network's input, absolute, from the kernels, in units of FLOAT32. The value less the mean, which comes
 # in two parts of 24 bits, and the factor 1 / deviation round to 4 of a score of up to 5, a tenth of which is 2;

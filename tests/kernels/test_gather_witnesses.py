@@ -108,6 +108,15 @@ def test_fusing_moves_the_crop_but_only_within_its_bound(rounding_device, few_bl
     assert moved >= FLOAT32 / 2
 
 
+@pytest.mark.parametrize("name", ["float32 with subnormals", "float16", "float32 with NaN and infinities", "card"])
+def test_flushing_alone_changes_no_bit_of_the_crop(few_blocks, name):
+    case = next(case for case in HEADS if case.name == name)
+    kept, flushed = (
+        kernels_answer(SmallDevice(mode="fast", emulator=Emulator(threads=1), ftz=ftz), case) for ftz in (False, True)
+    )
+    assert kept.tobytes() == flushed.tobytes()
+
+
 def test_the_clamped_oracle_is_scipys_zoom_but_for_the_planes_that_scipy_zeroes():
     for case in HEADS:
         cropped = oracle.crop(case.values(), case.box())

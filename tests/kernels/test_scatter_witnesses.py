@@ -98,6 +98,27 @@ def test_where_classes_are_equal_to_the_bit_the_lower_one_wins(device, batch):
         assert_is_scipys(labels, counts, case, softmax, box, tie=ARGMAX_TIE_ON_DEVICE)
 
 
+def assert_near_ties_stay_ties(device):
+    """Two classes that differ by a unit in the last place everywhere: float32 often chooses otherwise than float64."""
+    case = Case("near ties", batch=2, shape=(30, 30, 30), size=(13, 12, 11))
+    softmax, box = case.softmax(), case.box()
+    given, raised = softmax[:, 1].copy(), np.nextafter(softmax[:, 1], np.float32(1))
+    coins = np.random.default_rng(1).random(given.shape) < 0.5
+    softmax[:, 1], softmax[:, 2] = np.where(coins, given, raised), np.where(coins, raised, given)
+    labels, counts = kernels_answer(device, case, softmax, box)
+    assert_is_scipys(labels, counts, case, softmax, box, tie=ARGMAX_TIE_ON_DEVICE)
+    host, _ = hosts_answer(case, softmax, box)
+    assert 0 < (host != labels).mean() < 0.5, "the bound is needed"
+
+
+def test_near_ties_stay_ties(device):
+    assert_near_ties_stay_ties(device)
+
+
+def test_fused_and_flushed_near_ties_stay_ties(rounding_device):
+    assert_near_ties_stay_ties(rounding_device)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("entry", [0, 1])
 def test_one_probability_that_is_not_finite_is_found_by_both(device, bad, entry):
