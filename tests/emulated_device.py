@@ -35,6 +35,8 @@ class EmulatedDevice:
     index: int = 0
     compute_capability: tuple[int, int] = (8, 9)
     count_every: int = 1
+    fmad: bool = False
+    ftz: bool = False
     emulator: Emulator = field(default_factory=lambda: Emulator(threads=2))
     calls: list = field(default_factory=list)
     buffers: list = field(default_factory=list)
@@ -74,7 +76,8 @@ class EmulatedDevice:
 
     def compile(self, source, kernel):
         self.calls.append(("compile", kernel))
-        return self.emulator.compile(source, name=f"{kernel}.cu", mode=self.mode), kernel
+        options = {"mode": self.mode, "fmad": self.fmad, "ftz": self.ftz}
+        return self.emulator.compile(source, name=f"{kernel}.cu", **options), kernel
 
     def stream(self):
         return object()

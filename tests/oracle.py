@@ -41,6 +41,12 @@ def zoom(volume, size):
     return ndimage.zoom(volume, factors, order=1, mode="constant", cval=0.0)
 
 
+def resample(volume, size):
+    """`zoom` with the last sample put on the last voxel where its rounding would miss it."""
+    axes = [np.minimum(np.arange(m) * ((n - 1) / (m - 1)), n - 1) for n, m in zip(volume.shape, size, strict=True)]
+    return ndimage.map_coordinates(volume, np.meshgrid(*axes, indexing="ij"), order=1, mode="nearest")
+
+
 def zeroed_last_planes(inputs, outputs):
     """Per axis, whether SciPy's rounding puts the last sample past the edge, where it writes zeros."""
     return [(n - 1) / (m - 1) * (m - 1) > n - 1 for n, m in zip(inputs, outputs, strict=True)]
@@ -64,10 +70,10 @@ def normalise_card(cropped):
     return np.where(inside, (cropped - mean) / std, 0.0)
 
 
-def prepare_channel(values, box, size=SIZE, normalisation="authors"):
+def prepare_channel(values, box, size=SIZE, normalisation="authors", *, resample=zoom):
     if normalisation == "authors":
-        return zoom(crop(normalise_authors(values), box), size)
-    return normalise_card(zoom(crop(values, box), size))
+        return resample(crop(normalise_authors(values), box), size)
+    return normalise_card(resample(crop(values, box), size))
 
 
 def prepare(volumes, size=SIZE, normalisation="authors"):
@@ -85,9 +91,9 @@ def average_mirrored(probabilities):
     return (probabilities[0].astype(np.float64) + probabilities[1][:, :, ::-1].astype(np.float64)) / 2
 
 
-def restore_probabilities(probabilities, box):
+def restore_probabilities(probabilities, box, *, resample=zoom):
     extent = [up - low for low, up in zip(*box, strict=True)]
-    return np.stack([zoom(p, extent) for p in average_mirrored(probabilities)])
+    return np.stack([resample(p, extent) for p in average_mirrored(probabilities)])
 
 
 def restore(probabilities, box, shape, values=(0, 1, 2, 4)):

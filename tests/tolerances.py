@@ -10,9 +10,46 @@ MOMENTS = 1e-12
 # Labels may differ where the two greatest probabilities, resampled in float64, lie this close: an argmax tie.
 ARGMAX_TIE = 1e-12
 
-# Values of the network's input, absolute, from the kernels: they compute in float32, three resamplings of intensities
-# that are each rounded once or twice, 0..1, with multiply-adds contracted or not.
-GATHER_ON_DEVICE = 2e-6
+# What float32's rounding may take from a number, relative: half a unit in its last place. A fused multiply-add rounds
+# once where two operations round twice, so that every bound below holds with products and sums contracted or apart.
+FLOAT32 = 2.0**-24
+
+# What -ftz=true may take from a float32 number, absolute: it takes those below the least normal one for zero. Beside
+# values of 0..1 it is nothing. Foreground is told from background by bits, which no flush reaches; a voxel's own value
+# may be flushed on its way into the crop, which moves a score by no more than this over the standard deviation.
+FLUSH = 2.0**-126
+
+# Values of the network's input, absolute, from the kernels, in units of FLOAT32. The value less the mean, which comes
+# in two parts of 24 bits, and the factor 1 / deviation round to 4 of a score of up to 5, a tenth of which is 2;
+# adding 5 and taking a tenth round sums of up to 10: 1, 1 and 1 for the tenth itself. Each of three resamplings of
+# 0..1 rounds its weight, 1 less it, the two products and their sum: at most 4. The host's rounding to float32: 1.
+GATHER_ON_DEVICE = (2 + 3 + 3 * 4 + 1) * FLOAT32
+
+# The same in float16: half its unit in the last place below 1 on top.
+HALF_GATHER_ON_DEVICE = 2.0**-12 + GATHER_ON_DEVICE
+
+# Labels from the kernels may differ where the two greatest probabilities, resampled in float64, lie this close: an
+# argmax tie. Three resamplings of 0..1 are 3 * 4 units as above, the mirrored pair's mean is 1; for each of two classes.
+ARGMAX_TIE_ON_DEVICE = 2 * (3 * 4 + 1) * FLOAT32
+
+
+def variance_tolerance(mean, variance):
+    """Of the variance, relative: float64 sums in another order, and merges of parts whose means are rounded too.
+
+    A mean off by e shifts a part's deviations, whose squares it changes by 2 e / deviation: MOMENTS of the mean.
+    """
+    return MOMENTS * (1 + mean / variance**0.5) if variance > 0 else 0.0
+
+
+def score_tolerance(largest, deviation, score):
+    """Of the card's z-scores from the kernels, absolute, for samples up to `largest` and scores up to `score`.
+
+    A sample of raw intensities rounds to float32 once as it is read, and to 4 units in each of three resamplings: 13
+    of the largest. So does the mean of samples; and the deviation, which changes by no more than all samples do.
+    Subtraction and factor round the score: 4.
+    """
+    return FLOAT32 * (13 * largest / deviation * (2 + score) + 4 * score)
+
 
 # Z-scores of the card's normalisation, absolute, from the kernels: three resamplings of raw intensities in float32,
 # each rounded twice (6 * 2^-24 of the intensity), then divided by the deviation, above a tenth of the

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import source as sources
@@ -35,6 +37,37 @@ _MODES = {
     "fast": ("-DEMULATOR_CHECKED=0", "-O3", "-g1"),
 }
 MODES = tuple(_MODES)
+_FLUSHABLE = ("x86_64", "AMD64", "aarch64", "arm64")
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """How floating-point results are rounded.
+
+    Attributes
+    ----------
+    fmad : bool
+        Products that are added are fused with the sum, as CUDA's compilers do unless told otherwise; which product of
+        two is the host compiler's choice, as on the device it is theirs.
+    ftz : bool
+        Subnormal operands and results count as zero, as under `-ftz=true`; doubles too, which a device keeps.
+    """
+
+    fmad: bool = False
+    ftz: bool = False
+
+    def __post_init__(self) -> None:
+        if self.ftz and platform.machine() not in _FLUSHABLE:
+            raise ValueError(f"ftz=True on {platform.machine()}: only x86-64 and aarch64 flush subnormals on request")
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The compiler's."""
+        if not self.fmad:
+            return ()
+        wide = ("-mfma",) if platform.machine() in ("x86_64", "AMD64") else ()
+        # The pass that fuses is one of the expensive ones, which checked mode leaves out.
+        return ("-ffp-contract=fast", "-fexpensive-optimizations", "-DEMULATOR_FMAD=1", *wide)
 
 
 def cache_folder() -> Path:
@@ -75,7 +108,9 @@ def build_runtime() -> Path:
     return target
 
 
-def build_program(source: str, *, name: str, mode: str, defines: Mapping[str, object]) -> Path:
+def build_program(
+    source: str, *, name: str, mode: str, defines: Mapping[str, object], arithmetic: Arithmetic = Arithmetic()
+) -> Path:
     """The shared library of a kernel source.
 
     Raises
@@ -88,7 +123,8 @@ def build_program(source: str, *, name: str, mode: str, defines: Mapping[str, ob
     runtime = build_runtime()
     entries = "".join(f"EMULATOR_ENTRY({kernel.name})\n" for kernel in sources.kernels(source))
     text = f'#line 1 "{name}"\n{sources.rewrite_shared(source)}\n#line 1 "kernel entries"\n{entries}'
-    options = [*_COMMON, *_MODES[mode], *(f"-D{key}={value}" for key, value in defines.items())]
+    given = [f"-D{key}={value}" for key, value in defines.items()]
+    options = [*_COMMON, *_MODES[mode], *arithmetic.options, *given]
     digest = _digest([runtime.name, text, *options])
     target = cache_folder() / f"program-{digest}.so"
     if not target.exists():

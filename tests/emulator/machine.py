@@ -63,16 +63,26 @@ class Emulator:
         name: str = "kernel.cu",
         mode: str = "checked",
         defines: Mapping[str, object] | None = None,
+        fmad: bool = False,
+        ftz: bool = False,
     ) -> Program:
         """A kernel source, compiled; from the cache where its content has been compiled before.
+
+        Parameters
+        ----------
+        fmad : bool
+            Fuse multiply-adds; by default products and sums round apart.
+        ftz : bool
+            Take subnormal operands and results for zero.
 
         Raises
         ------
         RuntimeError
             With the compiler's message where it does not compile.
         """
-        library = compiler.build_program(source, name=name, mode=mode, defines=defines or {})
-        return Program(self, library, sources.kernels(source), mode)
+        arithmetic = compiler.Arithmetic(fmad=fmad, ftz=ftz)
+        library = compiler.build_program(source, name=name, mode=mode, defines=defines or {}, arithmetic=arithmetic)
+        return Program(self, library, sources.kernels(source), mode, flushes=ftz)
 
     def stores(self) -> list[Store]:
         """All memory, by address."""
@@ -104,7 +114,16 @@ class Program:
     kernels : tuple of str
     """
 
-    def __init__(self, machine: Emulator, library: Path, signatures: Sequence[sources.Signature], mode: str) -> None:
+    def __init__(
+        self,
+        machine: Emulator,
+        library: Path,
+        signatures: Sequence[sources.Signature],
+        mode: str,
+        *,
+        flushes: bool = False,
+    ) -> None:
+        self._flushes = flushes
         self._machine = machine
         self._path = library
         self._mode = mode
@@ -178,6 +197,7 @@ class Program:
         launch.shared_bytes = shared_bytes
         launch.workers = self._machine.threads
         launch.checked = self._mode == "checked"
+        launch.flushes = self._flushes
         launch.count_every = count_every
         launch.exited = _choice(exited)
         launch.allowed = sum(1 << KINDS.index(_forgivable(kind)) for kind in allow)

@@ -57,6 +57,7 @@ class Launch(Structure):
         ("checked", c_uint32),
         ("count_every", c_uint32),
         ("exited", c_uint32),
+        ("flushes", c_uint64),
         ("allowed", c_uint64),
         ("buffers", POINTER(BufferEntry)),
         ("buffer_count", c_uint64),

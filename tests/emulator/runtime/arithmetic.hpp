@@ -29,6 +29,19 @@ inline I saturate(F value) {
     return static_cast<I>(value);
 }
 
+/// The value itself, which no multiply-add may take in.
+template <class T>
+inline __attribute__((always_inline)) T apart(T value) {
+#ifdef EMULATOR_FMAD
+#ifdef __x86_64__
+    asm("" : "+x"(value));
+#else
+    asm("" : "+w"(value));
+#endif
+#endif
+    return value;
+}
+
 template <class To, class From>
 inline To same_bits(From value) {
     static_assert(sizeof(To) == sizeof(From));
@@ -67,9 +80,9 @@ inline float __uint_as_float(unsigned v) { return ::emulator::same_bits<float>(v
 inline long long __double_as_longlong(double v) { return ::emulator::same_bits<long long>(v); }
 inline double __longlong_as_double(long long v) { return ::emulator::same_bits<double>(v); }
 
-inline float __fadd_rn(float a, float b) { return a + b; }
-inline float __fsub_rn(float a, float b) { return a - b; }
-inline float __fmul_rn(float a, float b) { return a * b; }
+inline float __fadd_rn(float a, float b) { return ::emulator::apart(a) + ::emulator::apart(b); }
+inline float __fsub_rn(float a, float b) { return ::emulator::apart(a) - ::emulator::apart(b); }
+inline float __fmul_rn(float a, float b) { return ::emulator::apart(a * b); }
 inline float __fdiv_rn(float a, float b) { return a / b; }
 inline float __fdividef(float a, float b) { return a / b; }
 inline float __fmaf_rn(float a, float b, float c) { return fmaf(a, b, c); }
@@ -77,9 +90,9 @@ inline float __fsqrt_rn(float a) { return sqrtf(a); }
 inline float __frcp_rn(float a) { return 1.0f / a; }
 inline float __frsqrt_rn(float a) { return 1.0f / sqrtf(a); }
 inline float __saturatef(float a) { return a > 0.0f ? (a < 1.0f ? a : 1.0f) : 0.0f; }
-inline double __dadd_rn(double a, double b) { return a + b; }
-inline double __dsub_rn(double a, double b) { return a - b; }
-inline double __dmul_rn(double a, double b) { return a * b; }
+inline double __dadd_rn(double a, double b) { return ::emulator::apart(a) + ::emulator::apart(b); }
+inline double __dsub_rn(double a, double b) { return ::emulator::apart(a) - ::emulator::apart(b); }
+inline double __dmul_rn(double a, double b) { return ::emulator::apart(a * b); }
 inline double __ddiv_rn(double a, double b) { return a / b; }
 inline double __fma_rn(double a, double b, double c) { return fma(a, b, c); }
 inline double __dsqrt_rn(double a) { return sqrt(a); }

@@ -64,6 +64,7 @@ struct Launch {
     uint32_t checked;
     uint32_t count_every;  // count the accesses of one block in so many; 0 counts none
     Exited exited;
+    uint64_t flushes;  // take subnormal numbers for zero
     uint64_t allowed;  // bit k: faults of kind k are let pass
     BufferEntry* buffers;
     uint64_t buffer_count;

@@ -57,6 +57,36 @@ void collect(Launch& launch, const Worker& worker) {
     launch.counted_blocks += worker.counted_blocks;
 }
 
+/// Has this thread take subnormal operands and results for zero while it lives.
+class Flushing {
+public:
+    explicit Flushing(bool wanted) : before(control()) {
+        if (wanted) set_control(before | flush_bits);
+    }
+    ~Flushing() { set_control(before); }
+    Flushing(const Flushing&) = delete;
+
+private:
+#if defined(__x86_64__)
+    static constexpr uint64_t flush_bits = 0x8040;  // results, operands
+    static uint64_t control() { return __builtin_ia32_stmxcsr(); }
+    static void set_control(uint64_t bits) { __builtin_ia32_ldmxcsr(static_cast<uint32_t>(bits)); }
+#elif defined(__aarch64__)
+    static constexpr uint64_t flush_bits = 1ULL << 24;
+    static uint64_t control() {
+        uint64_t bits;
+        asm volatile("mrs %0, fpcr" : "=r"(bits));
+        return bits;
+    }
+    static void set_control(uint64_t bits) { asm volatile("msr fpcr, %0" : : "r"(bits)); }
+#else
+    static constexpr uint64_t flush_bits = 0;  // the interface refuses to flush elsewhere
+    static uint64_t control() { return 0; }
+    static void set_control(uint64_t) {}
+#endif
+    const uint64_t before;
+};
+
 }  // namespace
 
 void Worker::prepare(Run& next) {
@@ -99,6 +129,7 @@ void Worker::prepare(Run& next) {
 }
 
 void Worker::run_blocks() {
+    const Flushing flushing(run->launch.flushes);
     // A fiber is started anew in each launch: it must not outlive the operating-system thread that it began on.
     idle.clear();
     for (const auto& each : fibers) {
