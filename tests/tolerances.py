@@ -29,7 +29,7 @@ GATHER_ON_DEVICE = (2 + 3 + 3 * 4 + 1) * FLOAT32
 HALF_GATHER_ON_DEVICE = 2.0**-12 + GATHER_ON_DEVICE
 
 # Labels from the kernels may differ where the two greatest probabilities, resampled in float64, lie this close: an
-# argmax tie. Three resamplings of 0..1 are 3 * 4 units as above, the mirrored pair's mean is 1; for each of two classes.
+# argmax tie. Three resamplings of 0..1 are 3 * 4 units as above, the mirrored pair's mean is 1; each of two classes.
 ARGMAX_TIE_ON_DEVICE = 2 * (3 * 4 + 1) * FLOAT32
 
 

@@ -7,7 +7,6 @@ from emulated_device import EmulatedDevice
 from emulator import Emulator
 
 from brats_trt.kernels import records
-
 from kernels.stages import FEW_BLOCKS, SmallDevice
 
 

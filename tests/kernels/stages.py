@@ -194,5 +194,3 @@ class Stages:
     def _read(self, address, dtype, shape):
         self._device.synchronise(self._stream)
         return self._device.read_at(address, dtype, shape)
-
-

@@ -21,9 +21,7 @@ def moments_of(case):
 
 
 def scipys_answer(case):
-    return oracle.prepare_channel(
-        case.values(), case.box(), case.size, case.normalisation, resample=oracle.resample
-    )
+    return oracle.prepare_channel(case.values(), case.box(), case.size, case.normalisation, resample=oracle.resample)
 
 
 def hosts_answer(case):
@@ -101,6 +99,7 @@ def test_a_dtype_in_every_order_at_every_face_gives_scipys_crop(device, dtype):
 def test_fusing_moves_the_crop_but_only_within_its_bound(rounding_device, few_blocks):
     """The model of rounding is not idle: it changes bits."""
     from emulator import Emulator
+
     from kernels.stages import SmallDevice
 
     case = next(case for case in HEADS if case.name == "float32")
