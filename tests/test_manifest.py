@@ -345,9 +345,7 @@ def test_a_manifest_without_its_plan_is_refused(plan):
     ],
 )
 def test_versions_that_a_plan_runs_in(plan, flavour, built, here, compatible, fits):
-    manifest = make_plan(
-        plan, runtime=RuntimeRecord(flavour, built), recipe=Recipe(version_compatible=compatible)
-    )
+    manifest = make_plan(plan, runtime=RuntimeRecord(flavour, built), recipe=Recipe(version_compatible=compatible))
     runtime = RuntimeIdentity(flavour, here, "NVIDIA L4", (8, 9))
     if fits:
         check_manifest(manifest, plan, runtime)

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 CLASSES = 4
 
-# 16 bits move boundary voxels to the neighbouring class. Typed in float16, on the CPU: at most 2.9e-6 of the crop for the
-# demo model, 2.7e-4 for random weights, whose classes nearly tie. The least that a swap of two modalities moves: 2.6e-3.
-# docs/manifest.md has the table.
+# 16 bits move boundary voxels to the neighbouring class. Typed in float16, on the CPU: at most 2.9e-6 of the crop for
+# the demo model, 2.7e-4 for random weights, whose classes nearly tie. The least that a swap of two modalities moves is
+# 2.6e-3.
 TOLERANCE = 5e-4
 
 # How far from 1 the four probabilities of a voxel may add up in float16: four roundings, and the softmax's own.
