@@ -27,13 +27,17 @@ BRATS_INLINE bool is_foreground(T value) {
     return value > T(0) && is_finite(value);
 }
 
-// The authors' z-score: clipped to five standard deviations, mapped to 0..1.
+// A z-score as the authors put it: clipped to five standard deviations, mapped to 0..1.
 template <class Real>
-BRATS_INLINE Real normalised(Real value, Real mean, Real inverse_std) {
-    const Real score = (value - mean) * inverse_std;
+BRATS_INLINE Real mapped(Real score) {
     const Real above = score < Real(-5) ? Real(-5) : score;
     const Real clipped = above > Real(5) ? Real(5) : above;
     return (clipped + Real(5)) * Real(0.1);
+}
+
+template <class Real>
+BRATS_INLINE Real normalised(Real value, Real mean, Real inverse_std) {
+    return mapped((value - mean) * inverse_std);
 }
 
 // Where an output sample lies in its input: between samples `lower` and `lower + 1`.

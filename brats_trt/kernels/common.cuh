@@ -117,12 +117,28 @@ __device__ __forceinline__ T widen(T value) {
     return value;
 }
 
+// CuPy compiles with -ftz=true, under which comparisons and conversions of float take subnormals for zero. A voxel's
+// are not: foreground is told by the bits, and doubles are made of them.
+__device__ __forceinline__ bool is_foreground(float value) { return __float_as_uint(value) - 1U < 0x7f7fffffU; }
+
+__device__ __forceinline__ double as_double(float value) {
+    const UInt32 bits = __float_as_uint(value);
+    if (bits & 0x7f800000U) return static_cast<double>(value);
+    const double magnitude = static_cast<double>(bits & 0x7fffffU) * 0x1p-149;
+    return bits >> 31 ? -magnitude : magnitude;
+}
+
+template <class T>
+__device__ __forceinline__ double as_double(T value) {
+    return static_cast<double>(value);
+}
+
 #ifdef STORED
 // The value of a voxel: as stored, or with slope and intercept applied in double, without contraction.
 __device__ __forceinline__ auto native(const UInt8* at) { return widen(*reinterpret_cast<const STORED*>(at)); }
 
 __device__ __forceinline__ double scaled(const UInt8* at, const Layout& layout) {
-    return __dadd_rn(__dmul_rn(static_cast<double>(native(at)), layout.slope), layout.intercept);
+    return __dadd_rn(__dmul_rn(as_double(native(at)), layout.slope), layout.intercept);
 }
 
 __device__ __forceinline__ bool is_scaled(const Layout& layout) {

@@ -13,7 +13,7 @@ extern "C" __global__ void __launch_bounds__(256, 3)
                  Foreground* parts) {
     if (plan->status != 0) return;
     const Layout& layout = setup->modality[modality];
-    const Sampler sampler{origin_of(data, layout, *plan), layout, 0.0F, 0.0F, is_scaled(layout)};
+    const Sampler sampler{origin_of(data, layout, *plan), layout, Scorer(Moments{}), is_scaled(layout)};
     const int fast = static_cast<int>(layout.axes[0]);
     const int middle = static_cast<int>(layout.axes[1]);
     const int slow = static_cast<int>(layout.axes[2]);

@@ -12,7 +12,7 @@ namespace brats {
 template <class Value>
 __device__ __forceinline__ void look_at(Tally& tally, Value value, int fast, int middle, int slow) {
     if (is_foreground(value))
-        tally.include(static_cast<double>(value), fast, middle, slow);
+        tally.include(as_double(value), fast, middle, slow);
     else if (!is_finite(value))
         ++tally.nonfinite;
 }

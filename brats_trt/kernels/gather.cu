@@ -20,8 +20,7 @@ extern "C" __global__ void __launch_bounds__(256)
     if (plan->status != 0) return;
     const Layout& layout = setup->modality[modality];
     const Moments& moments = card ? plan->resampled[modality] : plan->modality[modality].moments;
-    const Sampler sampler{origin_of(data, layout, *plan), layout, static_cast<float>(moments.mean),
-                          static_cast<float>(1.0 / sqrt(variance_of(moments))), is_scaled(layout)};
+    const Sampler sampler{origin_of(data, layout, *plan), layout, Scorer(moments), is_scaled(layout)};
 
     // The tile lies along `fast` and `other`; one of them is z.
     const int fast = static_cast<int>(layout.axes[0]);

@@ -35,8 +35,11 @@ __device__ __forceinline__ void choose_box(Plan& plan) {
     for (int c = 0; c < classes; ++c) plan.counts[c] = 0;
 }
 
+// A weight short of 1 stays short of it: a sample takes part of a voxel here wherever it does in double.
 __device__ __forceinline__ AxisTap as_float(const Tap& exact) {
-    return {static_cast<int>(exact.lower), static_cast<float>(exact.weight)};
+    constexpr float below_one = 0x1.fffffep-1F;
+    const auto weight = static_cast<float>(exact.weight);
+    return {static_cast<int>(exact.lower), exact.weight < 1.0 ? min(weight, below_one) : weight};
 }
 
 }  // namespace brats

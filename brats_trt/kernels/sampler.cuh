@@ -14,18 +14,48 @@ constexpr bool card = true;
 constexpr bool card = false;
 #endif
 
+// Whether a float holds every value of a type.
+template <class Value>
+constexpr bool fits_float = sizeof(Value) <= 2;
+template <>
+constexpr bool fits_float<float> = true;
+
+// Z-scores with float32's precision however far the mean lies from zero: what a float holds loses a mean in two parts,
+// of 24 bits each; wider values and scaled ones are taken in double.
+struct Scorer {
+    __device__ __forceinline__ explicit Scorer(const Moments& moments)
+        : mean(moments.mean),
+          inverse_std(1.0 / sqrt(variance_of(moments))),
+          mean_high(static_cast<float>(mean)),
+          mean_low(static_cast<float>(mean - static_cast<double>(mean_high))),
+          inverse_std_float(static_cast<float>(inverse_std)) {}
+
+    template <class Value>
+    __device__ __forceinline__ float score(Value value) const {
+        if constexpr (fits_float<Value>)
+            return ((static_cast<float>(value) - mean_high) - mean_low) * inverse_std_float;
+        else
+            return static_cast<float>((static_cast<double>(value) - mean) * inverse_std);
+    }
+
+    double mean;
+    double inverse_std;
+    float mean_high;
+    float mean_low;
+    float inverse_std_float;
+};
+
 struct Sampler {
     const unsigned char* origin;  // of the box
     const Layout& layout;
-    float mean;
-    float inverse_std;
+    Scorer scorer;
     bool with_scale;
 
     // A sample of the network's input.
     __device__ __forceinline__ float value(const AxisTap& x, const AxisTap& y, const AxisTap& z) const {
         const float sampled = sample(x, y, z);
         if constexpr (!card) return sampled;
-        return sampled != 0.0F ? (sampled - mean) * inverse_std : 0.0F;
+        return sampled != 0.0F ? scorer.score(sampled) : 0.0F;
     }
 
     // The box resampled: with the authors' normalisation done before, with the card's still to do.
@@ -42,7 +72,7 @@ struct Sampler {
     template <class Value>
     __device__ __forceinline__ float intensity(Value value) const {
         if (!is_foreground(value)) return 0.0F;
-        return card ? static_cast<float>(value) : normalised(static_cast<float>(value), mean, inverse_std);
+        return card ? static_cast<float>(value) : mapped(scorer.score(value));
     }
 
     __device__ __forceinline__ float row(const unsigned char* voxel, const AxisTap& x) const {
