@@ -14,7 +14,7 @@ constexpr int tile = 32;
 
 using namespace brats;
 
-extern "C" __global__ void __launch_bounds__(256, 3)
+extern "C" __global__ void __launch_bounds__(256, 4)
     gather(const unsigned char* data, const Setup* setup, const Plan* plan, const Taps* taps, int modality,
            Tensor* input) {
     if (plan->status != 0) return;
