@@ -255,7 +255,7 @@ def test_flips_within_the_tolerance_are_taken_and_more_are_not(device, tiny):
 
 def test_a_model_whose_answer_is_no_softmax_is_refused(tmp_path):
     broken = read_model(tiny_model(tmp_path / "nan.onnx", bias=np.array([np.nan] * 4)))
-    with pytest.raises(EngineError, match=r"golden crop has .* not finite: convert the model again|not finite"):
+    with pytest.raises(EngineError, match=r"golden crop has .* not finite"):
         expect_golden(broken)
 
 
