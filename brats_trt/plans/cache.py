@@ -79,7 +79,9 @@ def cached_plan(
     root = cache_folder() if folder is None else folder
     home = root / f"{model.path.stem}-{_key(model, identity, recipe)}"
     plan = home / f"{model.path.stem}.plan"
-    if plan.exists() and _fault(plan) is None:
+    with _cache_errors(root):
+        found = plan.exists()
+    if found and _fault(plan) is None:
         return plan
     with _locked(root, home.name):
         if home.exists():

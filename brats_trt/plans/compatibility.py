@@ -10,6 +10,8 @@ from .recipe import Recipe
 from .records import Manifest, RuntimeIdentity
 
 _AMPERE = (8, 0)
+# A library tells its major, minor and patch number; the Python module adds that of the build, which binds no plan.
+_TOLD = 3
 
 
 def check_manifest(manifest: Manifest, plan: Path, runtime: RuntimeIdentity, *, onnx_sha256: str | None = None) -> None:
@@ -74,7 +76,7 @@ def _version_fault(manifest: Manifest, runtime: RuntimeIdentity) -> str | None:
     if runtime.flavour == "tensorrt-rtx":
         fits, rule = built[:2] == here[:2], "the same major and minor version"
     elif manifest.recipe.version_compatible:
-        fits, rule = built[0] == here[0] and built <= here, "the same major version and not an older one"
+        fits, rule = built[:1] == here[:1] and built <= here, "the same major version and not an older one"
     else:
         fits, rule = built == here, "the same version"
     if fits:
@@ -111,9 +113,9 @@ def _model_fault(manifest: Manifest, onnx_sha256: str | None) -> str | None:
 
 
 def _release(version: str) -> tuple[int, ...]:
-    """The numbers of a version, up to what is no number."""
+    """Major, minor and patch of a version, as far as they are numbers."""
     numbers = []
-    for part in version.split("."):
+    for part in version.split(".")[:_TOLD]:
         if not part.isdigit():
             break
         numbers.append(int(part))

@@ -146,6 +146,9 @@ class Golden:
         Spec(self.modalities)
         if len(self.counts) != OCTANTS:
             raise EngineError(f"counts of {len(self.counts)} octants; expected {OCTANTS}")
+        numbers = [n for octant in self.counts for n in octant]
+        if min(numbers) < 0 or sum(numbers) == 0:
+            raise EngineError(f"counts of {min(numbers)} to {max(numbers)} voxels; expected 0 or more, and not all 0")
         if not 0.0 <= self.tolerance <= 1.0:
             raise EngineError(f"tolerance is {self.tolerance}; expected a share from 0 to 1")
 

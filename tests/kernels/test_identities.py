@@ -129,6 +129,16 @@ def test_the_mean_of_a_mirrored_pair_is_symmetric(device, witness):
 
 
 @pytest.mark.parametrize("witness", WITNESSES)
+def test_a_pair_of_mirror_images_gives_what_one_of_them_gives_alone(device, witness):
+    one = np.random.default_rng(2).dirichlet(np.ones(4), (1, 5, 6, 4)).astype(np.float32).transpose(0, 4, 1, 2, 3)
+    one = np.ascontiguousarray(one)
+    like = np.empty((9, 10, 7), np.uint8)
+    box = (0, 1, 0), (9, 10, 6)
+    pair = np.concatenate([one, one[:, :, :, ::-1]])
+    assert np.array_equal(scatter(witness, device, pair, box, like), scatter(witness, device, one, box, like))
+
+
+@pytest.mark.parametrize("witness", WITNESSES)
 def test_the_two_entries_of_a_batch_count_alike(device, witness):
     pair = dyadic_softmax((5, 6, 4), batch=2)
     like = np.empty((9, 11, 7), np.uint8)

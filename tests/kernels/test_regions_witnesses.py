@@ -54,9 +54,18 @@ def test_every_tumour_in_every_shape(device, tumour, shape):
         assert_all_agree(device, labels, fraction)
 
 
+@pytest.mark.parametrize("tumour", ["grid corners", "diagonal", "parted by a plane"])
+@pytest.mark.parametrize("shape", [(1024, 6, 5), (5, 1024, 6), (6, 5, 1024)], ids=str)
+def test_the_longest_axis(device, shape, tumour):
+    assert_all_agree(device, labelled(tumour, shape), 0.1)
+
+
 @pytest.mark.parametrize("memory", ORDERS)
-def test_every_memory_order(device, memory):
-    assert_all_agree(device, in_memory(labelled("scattered", (13, 14, 11)), memory), 0.1)
+@pytest.mark.parametrize("values", [(0, 1, 2, 4), (0, 2, 1, 3)], ids=str)
+def test_every_memory_order_and_label_scheme(device, memory, values):
+    labels = in_memory(labelled("scattered", (13, 14, 11), values), memory)
+    assert_all_agree(device, labels, 0.1, values=values)
+    assert 0 < oracle.drop_small_regions(labels, 0.1).astype(bool).sum() < (labels > 0).sum(), "some go, some stay"
 
 
 @pytest.mark.parametrize("shift", [(1, 1, 1), (1, 1, -1), (1, -1, 1), (-1, 1, 1), (1, 1, 0), (0, 1, -1), (1, 0, 0)])

@@ -107,7 +107,7 @@ FAKE_EXPORT CUresult CUDAAPI cuEventRecord(CUevent event, CUstream stream) {
 FAKE_EXPORT CUresult CUDAAPI cuEventSynchronize(CUevent event) {
     Call call("cuEventSynchronize");
     if (call.fault() != CUDA_SUCCESS) return call.fault();
-    if (call->events.count(event) == 0) return call.misuse(CUDA_ERROR_INVALID_HANDLE);
+    if (!call->events.contains(event)) return call.misuse(CUDA_ERROR_INVALID_HANDLE);
     const bool held = std::exchange(call->hold_synchronise, false);
     call.unlock();
     return held && fake_cuda_pass_gate() == 0 ? CUDA_ERROR_LAUNCH_FAILED : CUDA_SUCCESS;

@@ -1,0 +1,33 @@
+"""The stack that signals are handled on.
+
+OpenVINO gives its threads, the main one too, a stack for signals that just holds a signal's frame with AMX tiles in it.
+Python's handler, when it has a descriptor to write to as well, does not fit beside the frame: Ctrl-C would be a
+segmentation fault.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_DISABLE = 2  # SS_DISABLE
+
+
+class _Stack(ctypes.Structure):
+    """`stack_t`."""
+
+    _fields_ = (("start", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+
+@contextmanager
+def ordinary_signal_stack() -> Iterator[None]:
+    """Within it, signals of this thread are handled on its own stack, which is large."""
+    sigaltstack = ctypes.CDLL(None).sigaltstack
+    before = _Stack()
+    changed = sigaltstack(ctypes.byref(_Stack(None, _DISABLE, 0)), ctypes.byref(before)) == 0
+    try:
+        yield
+    finally:
+        if changed and not before.flags & _DISABLE:
+            sigaltstack(ctypes.byref(before), None)
