@@ -25,7 +25,8 @@ DTYPES = (
 ORDERS = ("xyz", "xzy", "yxz", "yzx", "zxy", "zyx")
 VIEWS = ("strided", "reversed", "mixed")
 HOST_ONLY = ("big-endian", "read-only", "unaligned")
-INTENSITIES = ("plain", "far from zero", "wide", "subnormal", "huge", "tiny")
+FACTORS = {"huge": 1e100, "tiny": 1e-100, "greatest": 7.5e36, "least": 1e-39, "all subnormal": 1e-42}
+INTENSITIES = ("plain", "far from zero", "wide", "subnormal", *FACTORS)
 ODD, EVEN = (21, 23, 19), (20, 24, 18)
 
 
@@ -44,7 +45,8 @@ class Case:
     intensities
         "plain" are 1 to 120; "far from zero", lifted far above their own spread; "wide", multiplied until they fill
         the dtype; "subnormal", some below float32's least normal number, one of which makes the box larger; "huge"
-        and "tiny", beyond float32's range.
+        and "tiny", beyond float32's range; "greatest" and "least", at its ends, where the reciprocal of the deviation
+        is subnormal or the deviation itself is; "all subnormal", all below its least normal number.
     nonfinite
         Whether some voxels are NaN or infinite.
     size
@@ -127,8 +129,8 @@ def _values(case: Case) -> np.ndarray:
         values[inside] += np.asarray({2: 30_000, 4: 1_000_000, 8: 1_000_000}[values.itemsize], values.dtype)
     elif case.intensities == "wide":
         values[inside] *= np.asarray(np.iinfo(values.dtype).max // int(values.max()), values.dtype)
-    elif case.intensities in ("huge", "tiny"):
-        values *= {"huge": 1e100, "tiny": 1e-100}[case.intensities]
+    elif case.intensities in FACTORS:
+        values[...] = values * np.float64(FACTORS[case.intensities])
     elif case.intensities == "subnormal":
         values[tuple(np.argwhere(inside)[::7].T)] = 1e-40
         values[-1, -1, -1] = 1e-40
@@ -171,6 +173,8 @@ def _dtypes():
     yield Case("float64 beyond float32's largest", dtype="float64", intensities="huge")
     yield Case("float64 below float32's least", dtype="float64", intensities="tiny")
     yield Case("float32 with subnormals", dtype="float32", intensities="subnormal")
+    for end in ("greatest", "least", "all subnormal"):
+        yield Case(f"float32 {end}", dtype="float32", intensities=end)
 
 
 def _memory():
@@ -194,6 +198,8 @@ def _boxes():
 def _scales():
     yield Case("slope and intercept", slope=2.5, intercept=-3.0)
     yield Case("falling slope", slope=-0.5, intercept=20.0, memory="zyx")
+    # Ten times 0.1 is 1 as it rounds, and nothing is left of it: background. A fused multiply-add would leave 5.6e-17.
+    yield Case("slope whose products round", slope=0.1, intercept=-1.0)
     yield Case("slope alone on uint8", dtype="uint8", slope=0.25, shape=ODD)
     yield Case("intercept alone on float32", dtype="float32", intercept=-7.25, nonfinite=True)
     yield Case("slope that leaves float32's range", dtype="float32", slope=1e60)

@@ -108,6 +108,23 @@ def test_fusing_moves_the_crop_but_only_within_its_bound(rounding_device, few_bl
     assert moved >= FLOAT32 / 2
 
 
+def test_half_precision_is_the_float32_crop_rounded_to_nearest_with_ties_to_even(device):
+    """One voxel at the clip's 1 and zeros about it: products of three weights of five bits, exact in float32."""
+    volume = np.zeros((4, 4, 4), np.int16)
+    volume[1, 1, 1] = 30_000
+    moments = Moments(64, 100.0, 16.0, ((0, 0, 0), volume.shape))
+    single, half = (
+        Stages(device, volume.shape, size=(65, 65, 65), half=half).gather(volume, moments)[0] for half in (False, True)
+    )
+    rounded = single.astype(np.float16).astype(np.float32)
+    assert half.tobytes() == rounded.tobytes()
+    error = rounded.astype(np.float64) - single
+    ties = np.abs(error) == np.spacing(single.astype(np.float16)) / 2.0
+    assert (error[ties] > 0).sum() > 1000, "ties are part of the case"
+    assert (error[ties] < 0).sum() > 1000
+    assert ((single > 0) & (single < 2.0**-14)).any(), "and so are float16's subnormals"
+
+
 @pytest.mark.parametrize("name", ["float32 with subnormals", "float16", "float32 with NaN and infinities", "card"])
 def test_flushing_alone_changes_no_bit_of_the_crop(few_blocks, name):
     case = next(case for case in HEADS if case.name == name)
