@@ -15,8 +15,9 @@ ARGMAX_TIE = 1e-12
 FLOAT32 = 2.0**-24
 
 # What -ftz=true takes from a float32 number, at most 2^-126, has no tolerance of its own: foreground is told from
-# background by bits, moments are taken in float64, float16's least numbers are none of float32's subnormals, and beside
-# values of 0..1 the rest vanishes; a test has it that flushing alone changes no bit.
+# background by bits, moments are taken in float64, and so are scores where the deviation lies outside 2^-100 to 2^120,
+# within which a flushed difference is at most 2^-26 of a score. float16's least numbers are none of float32's
+# subnormals, and beside values of 0..1 the rest vanishes; a test has it that flushing alone changes no bit.
 
 # Values of the network's input, absolute, from the kernels, in units of FLOAT32. The value less the mean, which comes
 # in two parts of 24 bits, and the factor 1 / deviation round to 4 of a score of up to 5, a tenth of which is 2;

@@ -17,15 +17,16 @@ from brats_trt import _host
 from brats_trt.device_array import DeviceArray
 from kernels.stages import Moments, SmallDevice, Stages
 
-SHAPE, SIZE = (5, 6, 7), (4, 3, 5)
+SHAPE, SIZE = (9, 9, 9), (4, 3, 5)
+HEAD = ((4, 4, 4), SHAPE)  # its first voxel is as far from the volume's as its own far taps are from it
 FAR = 2**30
 MARGIN = 3 * 2**32  # three axes, each wrapped
 STRIDES = {
-    "x": (FAR + 512, 14, 2),
-    "y": (2, FAR + 512, 10),
-    "z": (2, 10, FAR + 512),
-    "z, backwards": (2, 10, -FAR - 512),
-    "all": (FAR + 512, FAR + 8 * 512, FAR + 64 * 512),  # no two voxels meet, up to 8 an axis
+    "x": (FAR + 512, 18, 2),
+    "y": (2, FAR + 512, 18),
+    "z": (2, 18, FAR + 512),
+    "z, backwards": (2, 18, -FAR - 512),
+    "all": (FAR + 512, FAR + 16 * 512, FAR + 256 * 512),  # no two voxels meet, up to 16 an axis
 }
 
 
@@ -50,7 +51,7 @@ def far(request, tmp_path):
 
 
 def values():
-    return head(SHAPE, "int16", box=((0, 0, 0), SHAPE), seed=1)
+    return head(SHAPE, "int16", box=HEAD, seed=1)
 
 
 def in_place(view):

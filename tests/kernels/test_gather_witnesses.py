@@ -125,7 +125,13 @@ def test_half_precision_is_the_float32_crop_rounded_to_nearest_with_ties_to_even
     assert ((single > 0) & (single < 2.0**-14)).any(), "and so are float16's subnormals"
 
 
-@pytest.mark.parametrize("name", ["float32 with subnormals", "float16", "float32 with NaN and infinities", "card"])
+UNFLUSHED = (
+    "float32 with subnormals", "float32 greatest", "float32 least", "float32 all subnormal", "float16",
+    "float32 with NaN and infinities", "card",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNFLUSHED)
 def test_flushing_alone_changes_no_bit_of_the_crop(few_blocks, name):
     case = next(case for case in HEADS if case.name == name)
     kept, flushed = (
