@@ -6,6 +6,7 @@ namespace brats::bindings {
 
 void register_foreground(pybind11::module_& module);
 void register_gather(pybind11::module_& module);
+void register_network(pybind11::module_& module);
 void register_scatter(pybind11::module_& module);
 
 }  // namespace brats::bindings

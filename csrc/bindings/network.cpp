@@ -1,0 +1,145 @@
+#include "../network/network.hpp"
+
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include "register.hpp"
+
+namespace py = pybind11;
+using namespace py::literals;
+
+namespace brats::bindings {
+namespace {
+
+using network::Kernels;
+using network::Network;
+using Array = py::array_t<float, py::array::c_style | py::array::forcecast>;
+using References = std::vector<std::pair<int, std::int64_t>>;
+
+network::Floats values(const Array& array) { return {array.data(), static_cast<std::size_t>(array.size())}; }
+
+network::Floats values(const std::optional<Array>& array) { return array ? values(*array) : network::Floats{}; }
+
+const Kernels& kernels_for(const std::string& precision, const std::optional<std::string>& instruction_set) {
+    if (precision != "fp32" && precision != "bf16")
+        throw py::value_error("precision '" + precision + "' is not known; expected 'fp32' or 'bf16'");
+    const auto supported = network::supported_kernels(precision == "fp32" ? 1 : 2);
+    if (!instruction_set && !supported.empty()) return *supported.back();
+    for (const Kernels* kernels : supported)
+        if (kernels->name == instruction_set) return *kernels;
+    throw py::value_error("this processor has no kernels for " + precision +
+                          (instruction_set ? " with " + *instruction_set : ""));
+}
+
+// Runs of one network wait for each other: it has one set of tensors.
+class SerialNetwork {
+  public:
+    SerialNetwork(std::array<std::int64_t, 3> size, const std::string& precision, int threads,
+                  const std::optional<std::string>& instruction_set)
+        : grid_{size[0], size[1], size[2]}, network_(kernels_for(precision, instruction_set), grid_, threads) {}
+
+    Network& get() { return network_; }
+
+    void run(const py::array& crop, py::array& softmax) {
+        check(crop, "crop");
+        check(softmax, "softmax");
+        const auto* const from = static_cast<const float*>(crop.data());
+        auto* const to = static_cast<float*>(softmax.mutable_data());
+        const py::gil_scoped_release release;
+        const std::scoped_lock lock(mutex_);
+        network_.run(from, to);
+    }
+
+  private:
+    void check(const py::array& array, const std::string& name) const {
+        const bool fits = array.dtype().is(py::dtype::of<float>()) && (array.flags() & py::array::c_style) != 0 &&
+                          array.size() == 4 * grid_.voxels() && array.ndim() >= 3 &&
+                          array.shape(array.ndim() - 1) == grid_.width;
+        if (!fits)
+            throw py::value_error(name + " is to be C-contiguous float32 of (4, " + std::to_string(grid_.depth) + ", " +
+                                  std::to_string(grid_.height) + ", " + std::to_string(grid_.width) + ")");
+    }
+
+    network::Grid grid_;
+    Network network_;
+    std::mutex mutex_;
+};
+
+int convolve(SerialNetwork& self, int tensor, const std::tuple<Array, Array, float>& norm, std::int64_t groups,
+             const Array& weights, const std::optional<Array>& bias, std::optional<int> residual) {
+    const auto& [gamma, beta, epsilon] = norm;
+    return self.get().convolve(tensor, {values(gamma), values(beta), epsilon}, groups, values(weights), values(bias),
+                               residual.value_or(network::none));
+}
+
+int mix(SerialNetwork& self, const References& sources, const Array& weights, const std::optional<Array>& bias) {
+    std::vector<network::Reference> references;
+    for (const auto& [tensor, parts] : sources) references.push_back({tensor, parts});
+    return self.get().mix(references, values(weights), values(bias));
+}
+
+}  // namespace
+
+void register_network(py::module_& module) {
+    py::class_<SerialNetwork>(module, "Network",
+                              "A cascade of 3-D U-Nets, built layer by layer; tensors are named by numbers, the input "
+                              "is 0.\n\nLayers raise ValueError where they do not fit.")
+        .def(py::init<std::array<std::int64_t, 3>, const std::string&, int, const std::optional<std::string>&>(),
+             "size"_a, py::kw_only(), "precision"_a, "threads"_a = 0, "instruction_set"_a = py::none())
+        .def_property_readonly(
+            "instruction_set", [](SerialNetwork& self) { return self.get().kernels().name; },
+            "What its kernels were compiled for.")
+        .def_property_readonly(
+            "nbytes", [](SerialNetwork& self) { return self.get().bytes(); }, "Of all tensors and weights.")
+        .def(
+            "average", [](SerialNetwork& self, int tensor) { return self.get().average(tensor); }, "tensor"_a,
+            "Means over 2x2x2 voxels of the input or of such means.")
+        .def(
+            "convolve_first",
+            [](SerialNetwork& self, int tensor, const Array& weights, const std::optional<Array>& bias) {
+                return self.get().convolve_first(tensor, values(weights), values(bias));
+            },
+            "tensor"_a, "weights"_a, "bias"_a = py::none(), "3x3x3 of the input, a group a channel.")
+        .def("convolve", convolve, "tensor"_a, py::kw_only(), "norm"_a, "groups"_a, "weights"_a,
+             "bias"_a = py::none(), "residual"_a = py::none(),
+             "3x3x3 behind an instance norm (gamma, beta, epsilon) and a ReLU, plus a residual tensor.")
+        .def(
+            "reduce",
+            [](SerialNetwork& self, int tensor, std::int64_t groups, const Array& weights,
+               const std::optional<Array>& bias) {
+                return self.get().reduce(tensor, groups, values(weights), values(bias));
+            },
+            "tensor"_a, py::kw_only(), "groups"_a, "weights"_a, "bias"_a = py::none(), "3x3x3 with stride 2.")
+        .def("mix", mix, "sources"_a, "weights"_a, "bias"_a = py::none(),
+             "1x1x1 of (tensor, parts) one behind the other; of several equal parts the greatest is taken.")
+        .def(
+            "expand",
+            [](SerialNetwork& self, std::pair<int, std::int64_t> source, const Array& weights,
+               const std::optional<Array>& bias) {
+                return self.get().expand({source.first, source.second}, values(weights), values(bias));
+            },
+            "source"_a, "weights"_a, "bias"_a = py::none(), "2x2x2 with stride 2, transposed, of (tensor, parts).")
+        .def(
+            "classify",
+            [](SerialNetwork& self, int tensor, const Array& weights, const std::optional<Array>& bias) {
+                return self.get().classify(tensor, values(weights), values(bias));
+            },
+            "tensor"_a, "weights"_a, "bias"_a = py::none(), "1x1x1 to four classes, and their softmax.")
+        .def("run", &SerialNetwork::run, "crop"_a, "softmax"_a,
+             "Run on float32 (4, D, H, W), into `softmax` of that shape; both C-contiguous. Calls wait for each other.");
+    module.def(
+        "network_precisions",
+        [] {
+            std::vector<std::string> names{"fp32"};
+            if (!network::supported_kernels(2).empty()) names.emplace_back("bf16");
+            return py::tuple(py::cast(names));
+        },
+        "The precisions that networks run in natively on this processor.");
+}
+
+}  // namespace brats::bindings

@@ -1,0 +1,387 @@
+#include "network.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "../host/parallel.hpp"
+#include "parts.hpp"
+#include "weights.hpp"
+
+namespace brats::network {
+namespace {
+
+constexpr std::int64_t input_channels = 4;
+
+std::size_t size(std::int64_t n) { return static_cast<std::size_t>(n); }
+
+Grid halved(const Grid& grid) { return {grid.depth / 2, grid.height / 2, grid.width / 2}; }
+
+bool is_even(const Grid& grid) { return grid.depth % 2 == 0 && grid.height % 2 == 0 && grid.width % 2 == 0; }
+
+void demand(bool holds, const std::string& otherwise) {
+    if (!holds) throw std::invalid_argument(otherwise);
+}
+
+}  // namespace
+
+Network::Network(const Kernels& kernels, const Grid& grid, int threads)
+    : kernels_(kernels), team_(threads > 0 ? threads : usable_cores()) {
+    demand(std::min({grid.depth, grid.height, grid.width}) > 0, "a grid without voxels");
+    scratch_.resize(size(team_.size()));
+    tensors_.push_back({.grid = grid, .channels = input_channels, .raw = true});
+}
+
+const Network::Tensor& Network::tensor(int id, bool raw) const {
+    demand(id >= 0 && size(id) < tensors_.size(), "tensor " + std::to_string(id) + " is not there");
+    const Tensor& found = tensors_[size(id)];
+    demand(found.raw == raw, "tensor " + std::to_string(id) + (raw ? " is not" : " is") + " the network's input");
+    return found;
+}
+
+int Network::add(const Grid& grid, std::int64_t channels, bool raw, std::vector<int> reads, std::function<void()> run) {
+    const int id = static_cast<int>(tensors_.size());
+    tensors_.push_back({.grid = grid, .channels = channels, .raw = raw});
+    for (const int read : reads) tensors_[size(read)].last_reader = static_cast<int>(steps_.size());
+    steps_.push_back({std::move(run), std::move(reads), id});
+    placed_ = false;
+    return id;
+}
+
+const std::vector<std::uint32_t>* Network::keep(std::vector<std::uint32_t> weights) {
+    return weights_.emplace_back(std::make_unique<std::vector<std::uint32_t>>(std::move(weights))).get();
+}
+
+const std::vector<float>* Network::keep(Floats values, std::int64_t expected, const char* what) {
+    demand(values.empty() || values.size() == size(expected), std::string(what) + " of another size than the layer's");
+    return floats_.emplace_back(std::make_unique<std::vector<float>>(values.begin(), values.end())).get();
+}
+
+std::int64_t Network::block(std::int64_t outputs, std::int64_t inputs) const {
+    const std::int64_t block = block_of(outputs, kernels_.channels_a_word, kernels_.widest_block);
+    demand(block > 0 && inputs % kernels_.channels_a_word == 0,
+           "channels of a group that are no multiple of " + std::to_string(kernels_.channels_a_word));
+    return block;
+}
+
+std::int64_t Network::planes(const Tensor& tensor) const {
+    return tensor.raw ? tensor.channels : tensor.channels / kernels_.channels_a_word;
+}
+
+Source Network::source(const Reference& reference) const {
+    const Tensor& from = tensors_[size(reference.tensor)];
+    return {from.words, planes(from) / reference.parts, reference.parts};
+}
+
+Target Network::target(int id) {
+    return {.words = tensors_[size(id)].words, .residual = nullptr, .bias = nullptr, .moments = nullptr};
+}
+
+// Runs the parts of a layer, and adds up the moments of what it wrote where a norm asks for them.
+void Network::run_parts(int id, const std::vector<Part>& parts, std::int64_t scratch_words,
+                        const std::function<void(const Part&, Target, std::uint32_t*)>& body) {
+    Tensor& made = tensors_[size(id)];
+    std::vector<Moments> moments(made.counted ? parts.size() * size(made.channels) : 0);
+    team_.run(static_cast<std::int64_t>(parts.size()), [&](std::int64_t i, int member) {
+        std::vector<std::uint32_t>& scratch = scratch_[size(member)];
+        if (scratch.size() < size(scratch_words)) scratch.resize(size(scratch_words));
+        Target to = target(id);
+        if (made.counted) to.moments = moments.data() + i * made.channels;
+        body(parts[size(i)], to, scratch.data());
+    });
+    if (!made.counted) return;
+    made.moments.assign(size(made.channels), {});
+    for (std::size_t i = 0; i < moments.size(); ++i) merge(made.moments[i % size(made.channels)], moments[i]);
+}
+
+int Network::average(int from) {
+    const Tensor& in = tensor(from, true);
+    demand(is_even(in.grid), "means over 2x2x2 voxels of a grid that is not even");
+    const Grid grid = halved(in.grid);
+    const int id = static_cast<int>(tensors_.size());
+    return add(grid, in.channels, true, {from}, [this, from, id, grid] {
+        const Tensor& read = tensors_[size(from)];
+        const auto* const source = from == input() ? crop_ : reinterpret_cast<const float*>(read.words);
+        auto* const to = reinterpret_cast<float*>(tensors_[size(id)].words);
+        team_.run(read.channels * grid.depth, [&](std::int64_t i, int) {
+            const float* const planes = source + 2 * i * read.grid.plane();
+            for (std::int64_t y = 0; y < grid.height; ++y) {
+                const float* const row = planes + 2 * y * read.grid.width;
+                const float* const rows[] = {row, row + read.grid.width, row + read.grid.plane(),
+                                             row + read.grid.plane() + read.grid.width};
+                for (std::int64_t x = 0; x < grid.width; ++x) {
+                    float sum = 0.0F;
+                    for (const float* const part : rows) sum += part[2 * x] + part[2 * x + 1];
+                    to[i * grid.plane() + y * grid.width + x] = sum / 8.0F;
+                }
+            }
+        });
+    });
+}
+
+int Network::convolve_first(int from, Floats weights, Floats bias) {
+    const Tensor& in = tensor(from, true);
+    const std::int64_t outputs = static_cast<std::int64_t>(weights.size()) / 27 / in.channels;
+    const std::int64_t a_block = block(outputs, kernels_.channels_a_word);
+    const auto* const packed =
+        keep(first_convolution_weights(weights, {in.channels, outputs, 1, a_block, kernels_.channels_a_word}));
+    const auto* const biases = keep(bias, in.channels * outputs, "bias");
+    const Grid grid = in.grid;
+    const auto scratch = [grid](std::int64_t rows) { return convolution_scratch(1, rows, grid.width); };
+    const std::vector<Part> parts = cut({grid, in.channels, outputs, a_block, 2}, scratch);
+    const int id = static_cast<int>(tensors_.size());
+    return add(grid, in.channels * outputs, false, {from}, [=, this] {
+        FirstConvolution layer{.grid = grid,
+                               .channels = outputs,
+                               .block = a_block,
+                               .weights = packed->data(),
+                               .source = from == input() ? crop_ : reinterpret_cast<float*>(tensors_[size(from)].words),
+                               .target = {}};
+        run_parts(id, parts, scratch(parts[0].rows.size()), [&](const Part& part, Target to, std::uint32_t* tile) {
+            FirstConvolution mine = layer;
+            mine.target = to;
+            mine.target.bias = biases->empty() ? nullptr : biases->data();
+            kernels_.convolve_first(mine, part, tile);
+        });
+    });
+}
+
+int Network::convolve(int from, const Norm& norm, std::int64_t groups, Floats weights, Floats bias, int residual) {
+    const Tensor& in = tensor(from, false);
+    demand(groups > 0 && in.channels % groups == 0, "groups that do not divide the channels");
+    const std::int64_t inputs = in.channels / groups;
+    const std::int64_t outputs = static_cast<std::int64_t>(weights.size()) / 27 / inputs / groups;
+    const std::int64_t a_block = block(outputs, inputs);
+    const auto* const packed =
+        keep(convolution_weights(weights, {groups, outputs, inputs, a_block, kernels_.channels_a_word}));
+    const auto* const biases = keep(bias, groups * outputs, "bias");
+    const auto* const gamma = keep(norm.gamma, in.channels, "gamma");
+    const auto* const beta = keep(norm.beta, in.channels, "beta");
+    demand(!gamma->empty() && !beta->empty(), "a norm without gamma or beta");
+    const Grid grid = in.grid;
+    std::vector<int> reads{from};
+    if (residual != none) {
+        demand(tensor(residual, false).channels == groups * outputs, "a residual of other channels than the layer's");
+        reads.push_back(residual);
+    }
+    tensors_[size(from)].counted = true;
+    const std::int64_t words = inputs / kernels_.channels_a_word;
+    const auto scratch = [=](std::int64_t rows) { return convolution_scratch(words, rows, grid.width); };
+    const std::vector<Part> parts = cut({grid, groups, outputs, a_block, 2}, scratch);
+    const auto scale = std::make_shared<std::vector<float>>(size(in.channels));
+    const auto shift = std::make_shared<std::vector<float>>(size(in.channels));
+    const double epsilon = static_cast<double>(norm.epsilon);
+    const int id = static_cast<int>(tensors_.size());
+    return add(grid, groups * outputs, false, std::move(reads), [=, this] {
+        const Tensor& read = tensors_[size(from)];
+        for (std::size_t channel = 0; channel < scale->size(); ++channel) {
+            const Moments& moments = read.moments[channel];
+            const double factor = static_cast<double>((*gamma)[channel]) / std::sqrt(variance_of(moments) + epsilon);
+            (*scale)[channel] = static_cast<float>(factor);
+            (*shift)[channel] = static_cast<float>(static_cast<double>((*beta)[channel]) - moments.mean * factor);
+        }
+        const Convolution layer{.grid = grid,
+                                .words = words,
+                                .channels = outputs,
+                                .block = a_block,
+                                .weights = packed->data(),
+                                .source = read.words,
+                                .scale = scale->data(),
+                                .shift = shift->data(),
+                                .target = {}};
+        run_parts(id, parts, scratch(parts[0].rows.size()), [&](const Part& part, Target to, std::uint32_t* tile) {
+            Convolution mine = layer;
+            mine.target = to;
+            mine.target.bias = biases->empty() ? nullptr : biases->data();
+            mine.target.residual = residual == none ? nullptr : tensors_[size(residual)].words;
+            kernels_.convolve(mine, part, tile);
+        });
+    });
+}
+
+int Network::reduce(int from, std::int64_t groups, Floats weights, Floats bias) {
+    const Tensor& in = tensor(from, false);
+    demand(groups > 0 && in.channels % groups == 0, "groups that do not divide the channels");
+    demand(is_even(in.grid), "a stride of 2 over a grid that is not even");
+    const std::int64_t inputs = in.channels / groups;
+    const std::int64_t outputs = static_cast<std::int64_t>(weights.size()) / 27 / inputs / groups;
+    const std::int64_t a_block = block(outputs, inputs);
+    const auto* const packed =
+        keep(reduction_weights(weights, {groups, outputs, inputs, a_block, kernels_.channels_a_word}));
+    const auto* const biases = keep(bias, groups * outputs, "bias");
+    const Grid source_grid = in.grid;
+    const Grid grid = halved(source_grid);
+    const std::int64_t words = inputs / kernels_.channels_a_word;
+    const auto scratch = [=](std::int64_t rows) { return reduction_scratch(words, rows, grid.width); };
+    const std::vector<Part> parts = cut({grid, groups, outputs, a_block, 1}, scratch);
+    const int id = static_cast<int>(tensors_.size());
+    return add(grid, groups * outputs, false, {from}, [=, this] {
+        const Reduction layer{.source_grid = source_grid,
+                              .grid = grid,
+                              .words = words,
+                              .channels = outputs,
+                              .block = a_block,
+                              .weights = packed->data(),
+                              .source = tensors_[size(from)].words,
+                              .target = {}};
+        run_parts(id, parts, scratch(parts[0].rows.size()), [&](const Part& part, Target to, std::uint32_t* tile) {
+            Reduction mine = layer;
+            mine.target = to;
+            mine.target.bias = biases->empty() ? nullptr : biases->data();
+            kernels_.reduce(mine, part, tile);
+        });
+    });
+}
+
+int Network::mix(std::span<const Reference> sources, Floats weights, Floats bias) {
+    demand(!sources.empty() && sources.size() <= most_sources, "no sources, or too many");
+    const Grid grid = tensor(sources[0].tensor, false).grid;
+    std::int64_t inputs = 0;
+    std::vector<int> reads;
+    for (const Reference& reference : sources) {
+        const Tensor& in = tensor(reference.tensor, false);
+        demand(in.grid.voxels() == grid.voxels(), "sources of several grids");
+        demand(reference.parts > 0 && in.channels % (reference.parts * kernels_.channels_a_word) == 0,
+               "channels that do not divide into the parts");
+        inputs += in.channels / reference.parts;
+        reads.push_back(reference.tensor);
+    }
+    const std::int64_t outputs = static_cast<std::int64_t>(weights.size()) / inputs;
+    const std::int64_t a_block = block(outputs, inputs);
+    const auto* const packed = keep(mixture_weights(weights, {1, outputs, inputs, a_block, kernels_.channels_a_word}));
+    const auto* const biases = keep(bias, outputs, "bias");
+    const std::int64_t words = inputs / kernels_.channels_a_word;
+    const auto scratch = [=](std::int64_t rows) { return mixture_scratch(words, rows, grid.width); };
+    const std::vector<Part> parts = cut({grid, 1, outputs, a_block, 1}, scratch);
+    const std::vector<Reference> references(sources.begin(), sources.end());
+    const int id = static_cast<int>(tensors_.size());
+    return add(grid, outputs, false, std::move(reads), [=, this] {
+        Mixture layer{.grid = grid,
+                      .words = words,
+                      .channels = outputs,
+                      .block = a_block,
+                      .weights = packed->data(),
+                      .sources = {},
+                      .source_count = static_cast<int>(references.size()),
+                      .target = {}};
+        for (std::size_t i = 0; i < references.size(); ++i) layer.sources[i] = source(references[i]);
+        run_parts(id, parts, scratch(parts[0].rows.size()), [&](const Part& part, Target to, std::uint32_t* tile) {
+            Mixture mine = layer;
+            mine.target = to;
+            mine.target.bias = biases->empty() ? nullptr : biases->data();
+            kernels_.mix(mine, part, tile);
+        });
+    });
+}
+
+int Network::expand(const Reference& reference, Floats weights, Floats bias) {
+    const Tensor& in = tensor(reference.tensor, false);
+    demand(reference.parts > 0 && in.channels % (reference.parts * kernels_.channels_a_word) == 0,
+           "channels that do not divide into the parts");
+    const std::int64_t inputs = in.channels / reference.parts;
+    const std::int64_t outputs = static_cast<std::int64_t>(weights.size()) / 8 / inputs;
+    // Each channel is computed at even and at odd columns.
+    const std::int64_t a_block = 2 * block_of(outputs, kernels_.channels_a_word, kernels_.widest_block / 2);
+    demand(a_block > 0, "channels that are no multiple of a word's");
+    const auto* const packed = keep(expansion_weights(weights, {1, outputs, inputs, a_block, kernels_.channels_a_word}));
+    const auto* const biases = keep(bias, outputs, "bias");
+    const Grid source_grid = in.grid;
+    const Grid grid{2 * source_grid.depth, 2 * source_grid.height, 2 * source_grid.width};
+    const std::int64_t words = inputs / kernels_.channels_a_word;
+    const auto scratch = [=](std::int64_t rows) { return mixture_scratch(words, rows, source_grid.width); };
+    const std::vector<Part> parts = cut({source_grid, 1, outputs, a_block / 2, 1}, scratch);
+    const int id = static_cast<int>(tensors_.size());
+    return add(grid, outputs, false, {reference.tensor}, [=, this] {
+        const Expansion layer{.source_grid = source_grid,
+                              .channels = outputs,
+                              .block = a_block,
+                              .weights = packed->data(),
+                              .source = source(reference),
+                              .target = {}};
+        demand(!tensors_[size(id)].counted, "a norm right behind a deconvolution");
+        run_parts(id, parts, scratch(parts[0].rows.size()), [&](const Part& part, Target to, std::uint32_t* tile) {
+            Expansion mine = layer;
+            mine.target = to;
+            mine.target.bias = biases->empty() ? nullptr : biases->data();
+            kernels_.expand(mine, part, tile);
+        });
+    });
+}
+
+int Network::classify(int from, Floats weights, Floats bias) {
+    const Tensor& in = tensor(from, false);
+    demand(weights.size() == size(4 * in.channels), "weights of another size than the layer's");
+    const auto* const packed =
+        keep(mixture_weights(weights, {1, 4, in.channels, 4, kernels_.channels_a_word}));
+    const auto* const biases = keep(bias, 4, "bias");
+    const Grid grid = in.grid;
+    const std::int64_t words = in.channels / kernels_.channels_a_word;
+    const int step = static_cast<int>(steps_.size());
+    const int id = static_cast<int>(tensors_.size());
+    return add(grid, 4, false, {from}, [=, this] {
+        const bool last = size(step) + 1 == steps_.size();
+        const Classification layer{.grid = grid,
+                                   .words = words,
+                                   .weights = packed->data(),
+                                   .bias = biases->empty() ? nullptr : biases->data(),
+                                   .source = tensors_[size(from)].words,
+                                   .softmax = last ? softmax_ : nullptr,
+                                   .target = last ? nullptr : tensors_[size(id)].words};
+        team_.run(grid.depth, [&](std::int64_t z, int) {
+            kernels_.classify(layer, {z * grid.plane(), (z + 1) * grid.plane()});
+        });
+    });
+}
+
+// Gives each tensor a buffer from when it is made to when it is last read; buffers are taken again.
+void Network::place_tensors() {
+    std::vector<int> holder;  // of each buffer
+    buffers_.clear();
+    std::vector<int> buffer_of(tensors_.size(), none);
+    for (std::size_t step = 0; step < steps_.size(); ++step) {
+        const Tensor& made = tensors_[size(steps_[step].writes)];
+        const std::size_t needed = size(planes(made) * made.grid.voxels() + slack);
+        // The smallest that is free and large enough, else the largest that is free, made larger.
+        int best = none;
+        for (std::size_t i = 0; i < buffers_.size(); ++i) {
+            if (holder[i] != none && tensors_[size(holder[i])].last_reader >= static_cast<int>(step)) continue;
+            if (best == none) {
+                best = static_cast<int>(i);
+                continue;
+            }
+            const std::size_t found = buffers_[i].size();
+            const std::size_t known = buffers_[size(best)].size();
+            const bool fits = found >= needed;
+            if (known >= needed ? fits && found < known : found > known) best = static_cast<int>(i);
+        }
+        if (best == none) {
+            best = static_cast<int>(buffers_.size());
+            buffers_.emplace_back();
+            holder.push_back(none);
+        }
+        if (buffers_[size(best)].size() < needed) buffers_[size(best)].resize(needed);
+        holder[size(best)] = steps_[step].writes;
+        buffer_of[size(steps_[step].writes)] = best;
+    }
+    for (std::size_t i = 0; i < tensors_.size(); ++i)
+        if (buffer_of[i] != none) tensors_[i].words = buffers_[size(buffer_of[i])].data();
+    placed_ = true;
+}
+
+void Network::run(const float* crop, float* softmax) {
+    if (!placed_) place_tensors();
+    crop_ = crop;
+    softmax_ = softmax;
+    for (const Step& step : steps_) step.run();
+}
+
+std::int64_t Network::bytes() const {
+    std::size_t words = 0;
+    for (const auto& buffer : buffers_) words += buffer.size();
+    for (const auto& weights : weights_) words += weights->size();
+    return static_cast<std::int64_t>(words * sizeof(std::uint32_t));
+}
+
+}  // namespace brats::network

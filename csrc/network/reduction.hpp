@@ -1,0 +1,115 @@
+// 3x3x3 convolutions with stride 2. Rows and columns at even and at odd places are kept apart in the tile, so that a
+// vector of outputs reads neighbours for every tap. Included by kernels.cpp only.
+#pragma once
+
+#include "output.hpp"
+
+namespace brats::network::BRATS_VARIANT {
+namespace {
+
+// Of a plane, four quarters: (even rows, even columns), (even, odd), (odd, even), (odd, odd). Those at odd places begin
+// with the one before the first output's, which is zero where the grid ends.
+struct Quarters {
+    std::int64_t rows, pitch;
+
+    BRATS_FLAT Quarters(std::int64_t output_rows, std::int64_t output_width)
+        : rows(output_rows + 1), pitch(output_width + 1) {}
+    [[nodiscard]] BRATS_FLAT std::int64_t quarter() const { return rows * pitch; }
+    [[nodiscard]] BRATS_FLAT std::int64_t plane() const { return 4 * quarter(); }
+    // Of tap 0, 1 or 2 along an axis: whether it reads odd places, and how many further than the output's own.
+    static BRATS_FLAT std::int64_t odd(int tap) { return tap == 1 ? 0 : 1; }
+    static BRATS_FLAT std::int64_t further(int tap) { return tap == 2 ? 1 : 0; }
+    [[nodiscard]] BRATS_FLAT std::int64_t offset(int row_tap, int column_tap) const {
+        return (2 * odd(row_tap) + odd(column_tap)) * quarter() + further(row_tap) * pitch + further(column_tap);
+    }
+};
+
+template <int from>
+BRATS_FLAT Words every_second(const std::uint32_t* row) {
+    Words found;
+    for (int lane = 0; lane < lanes; ++lane) found[lane] = row[2 * lane + from];
+    return found;
+}
+
+BRATS_FLAT void part_columns(const std::uint32_t* row, std::int64_t half, std::uint32_t* even, std::uint32_t* odd) {
+    odd[0] = 0;
+    std::int64_t x = 0;
+    for (; x + lanes <= half; x += lanes) {
+        store(even + x, every_second<0>(row + 2 * x));
+        store(odd + 1 + x, every_second<1>(row + 2 * x));
+    }
+    for (; x < half; ++x) {
+        even[x] = row[2 * x];
+        odd[1 + x] = row[2 * x + 1];
+    }
+}
+
+// Three planes of the source around an output's.
+void part_planes(const Reduction& layer, const Part& part, std::int64_t z, const Quarters& shape,
+                 std::uint32_t* scratch) {
+    const Grid& grid = layer.source_grid;
+    for (std::int64_t word = 0; word < layer.words; ++word)
+        for (std::int64_t tap = 0; tap < 3; ++tap) {
+            std::uint32_t* const to = scratch + (word * 3 + tap) * shape.plane();
+            const std::int64_t plane = 2 * z - 1 + tap;
+            const bool there = plane >= 0 && plane < grid.depth;
+            const std::uint32_t* const from =
+                layer.source + (part.group * layer.words + word) * grid.voxels() + (there ? plane : 0) * grid.plane();
+            for (std::int64_t i = -1; i < 2 * part.rows.size(); ++i) {
+                const std::int64_t y = 2 * part.rows.first + i;
+                const bool odd = (i & 1) != 0;
+                std::uint32_t* const even_columns =
+                    to + (odd ? 2 * shape.quarter() + (i + 1) / 2 * shape.pitch : i / 2 * shape.pitch);
+                std::uint32_t* const odd_columns = even_columns + shape.quarter();
+                if (there && y >= 0) {
+                    part_columns(from + y * grid.width, grid.width / 2, even_columns, odd_columns);
+                } else {
+                    for (std::int64_t x = 0; x < shape.pitch; ++x) even_columns[x] = odd_columns[x] = 0;
+                }
+            }
+        }
+}
+
+template <class Word, int Block>
+BRATS_FLAT void reduce_block(const Reduction& layer, const Part& part, std::int64_t z, std::int64_t channel,
+                             const Quarters& shape, const std::int64_t* offsets, const std::uint32_t* scratch) {
+    const Target& target = layer.target;
+    const std::int64_t of_all = part.group * layer.channels + channel;
+    const std::uint32_t* weights = layer.weights + of_all * layer.words * 27;
+    const float* bias = target.bias == nullptr ? nullptr : target.bias + of_all;
+    const Outlet to = outlet(target, layer.grid, of_all / Word::channels, z, part.rows.first);
+    Tally<Block> tally;
+    const Positions positions(part.rows.size(), layer.grid.width, shape.pitch);
+    for (std::int64_t i = 0; i < positions.count(); i += vectors) {
+        const Some now = some(positions, i);
+        const std::uint32_t* const at[vectors] = {scratch + now.at[0].tile, scratch + now.at[1].tile};
+        auto sums = start<Block>(bias);
+        accumulate<Word, Block>(at, layer.words, 3 * shape.plane(), offsets, 27, weights, sums);
+        emit<Word>(sums, now, to, target.moments == nullptr ? nullptr : &tally);
+    }
+    if (target.moments != nullptr) book(tally, target.moments + of_all);
+}
+
+template <class Word>
+void reduce(const Reduction& layer, const Part& part, std::uint32_t* scratch) {
+    const Quarters shape(part.rows.size(), layer.grid.width);
+    std::int64_t offsets[27];
+    for (int tap = 0; tap < 27; ++tap)
+        offsets[tap] = tap / 9 * shape.plane() + shape.offset(tap / 3 % 3, tap % 3);
+    for (std::int64_t z = part.planes.first; z < part.planes.last; ++z) {
+        part_planes(layer, part, z, shape, scratch);
+        for (std::int64_t channel = part.channels.first; channel < part.channels.last; channel += layer.block) {
+            if (layer.block == 8)
+                reduce_block<Word, 8>(layer, part, z, channel, shape, offsets, scratch);
+            else if (layer.block == 4)
+                reduce_block<Word, 4>(layer, part, z, channel, shape, offsets, scratch);
+            else if (layer.block == 2)
+                reduce_block<Word, 2>(layer, part, z, channel, shape, offsets, scratch);
+            else if constexpr (Word::channels == 1)
+                reduce_block<Word, 1>(layer, part, z, channel, shape, offsets, scratch);
+        }
+    }
+}
+
+}  // namespace
+}  // namespace brats::network::BRATS_VARIANT
