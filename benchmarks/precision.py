@@ -3,8 +3,8 @@ demo's phantoms.
 
 python benchmarks/precision.py engines/demo.onnx --write
 
-Prints Dice and inference times for every runtime and precision that this processor has. `--write` puts the Dice into the record
-beside the model (its name with .json), which `precision="auto"` goes by.
+Prints Dice and inference times for every runtime and precision that this processor has. `--write` puts the Dice
+into the record beside the model (its name with .json), which `precision="auto"` goes by.
 """
 
 from __future__ import annotations
@@ -56,9 +56,8 @@ def main() -> None:
             results, median_ms = run(arguments.model, runtime, precision, cases)
             kept = mean_dice(results, exact)
             print(f"{runtime} {precision}  median {median_ms:.0f} ms, {exact_ms / median_ms:.2f} times faster")
-            print(
-                f"      {'agrees' if min(kept.values()) >= LEAST_DICE else 'does not agree'} (least {LEAST_DICE}): {kept}"
-            )
+            verdict = "agrees" if min(kept.values()) >= LEAST_DICE else "does not agree"
+            print(f"      {verdict} (least {LEAST_DICE}): {kept}")
             case = f"demo phantoms, seeds {SEEDS[0]} to {SEEDS[-1]}, mean"
             agreement.setdefault(runtime, {})[precision] = {"case": case, "dice": kept}
     if arguments.write:

@@ -1,8 +1,8 @@
 """Whether a model's labels in 16 bits agree with those in FP32, as measured and written down beside the model.
 
 The record is a JSON file with the model's stem: `{"sha256": ..., "agreement": {"native": {"bf16": {"case": ...,
-"dice": {"necrotic": ..., "oedema": ..., "enhancing": ...}}}}}`, by runtime and precision. `benchmarks/precision.py` writes it. A model
-without a record, or with that of another file, is run in FP32.
+"dice": {"necrotic": ..., "oedema": ..., "enhancing": ...}}}}}`, by runtime and precision.
+`benchmarks/precision.py` writes it. A model without a record, or with that of another file, is run in FP32.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LEAST_DICE = 0.999
 
 
 def agrees(model: Model, runtime: str, precision: str) -> bool:
-    """Whether a record beside the model says that a runtime's labels in `precision` agree with FP32's in every class."""
+    """Whether a record beside the model says that a runtime's labels in `precision` agree with FP32's in each class."""
     try:
         record = json.loads(model.path.with_suffix(".json").read_text(encoding="utf-8"))
         if record["sha256"] != model.sha256:

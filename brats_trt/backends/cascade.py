@@ -1,15 +1,15 @@
 """From an ONNX graph of the cascade to the layers of `_host.Network`: what stands between convolutions goes into them.
 
 Norm and ReLU go into the convolution that reads them, a residual into the one that is added to it, the maximum over the
-modalities and the concatenations into the 1x1x1 convolution behind, the softmax into the one in front. Casts are left out:
-the network computes in one precision throughout.
+modalities and the concatenations into the 1x1x1 convolution behind, the softmax into the one in front. Casts are left
+out: the network computes in one precision throughout.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +79,7 @@ class _Convolution:
     stride: int
 
 
-_Value = Union[_Tensor, _Input, _Piece, _Normal, _Joined, _Convolution, Weights]
+_Value: TypeAlias = "_Tensor | _Input | _Piece | _Normal | _Joined | _Convolution | Weights"
 
 
 def build_network(model: ModelProto, size: Sequence[int], make: Callable[[Sequence[int]], Network]) -> Network:
@@ -101,10 +101,7 @@ def build_network(model: ModelProto, size: Sequence[int], make: Callable[[Sequen
     """
     lowering = _Lowering(make(size), model.graph)
     for node in model.graph.node:
-        try:
-            lowering.take(node)
-        except (ValueError, KeyError, IndexError) as fault:
-            raise UnknownGraphError(f"node {node.name or node.output[0]!r} ({node.op_type}): {fault}") from None
+        lowering.take(node)
     last = lowering.output(model.graph.output[0].name)
     if not isinstance(last, _Tensor) or last.number != lowering.latest:
         raise UnknownGraphError("the graph's output is not its last softmax")
@@ -123,10 +120,12 @@ class _Lowering:
 
     def take(self, node: NodeProto) -> None:
         """Translate one node; the values of its inputs are known."""
-        rule = _RULES.get(node.op_type)
-        if rule is None:
-            raise ValueError("an operator that the network does not have")
-        rule(self, node, _attributes(node))
+        try:
+            if node.op_type not in _RULES:
+                raise ValueError("an operator that the network does not have")
+            _RULES[node.op_type](self, node, _attributes(node))
+        except (ValueError, KeyError, IndexError) as fault:
+            raise UnknownGraphError(f"node {node.name or node.output[0]!r} ({node.op_type}): {fault}") from None
 
     def name(self, node: NodeProto, i: int) -> str:
         """The i-th input, as the node that made it calls it: a cast changes nothing."""
