@@ -81,7 +81,7 @@ BRATS_FLAT Words as_words(Floats floats) {
 
 BRATS_FLAT Floats all(float value) { return Floats{} + value; }
 
-// Of a NaN and a number, `b`. The masks of all ones only spare the compiler's warnings of undefined lanes.
+// Where one of them is not a number, `b`. The masks of all ones only spare the compiler's warnings of undefined lanes.
 BRATS_FLAT Floats greater(Floats a, Floats b) {
 #if defined(__AVX512F__)
     return (Floats)_mm512_maskz_max_ps(0xffff, (__m512)a, (__m512)b);
@@ -91,6 +91,9 @@ BRATS_FLAT Floats greater(Floats a, Floats b) {
     return a > b ? a : b;
 #endif
 }
+
+// Where `a` is not a number, neither is this.
+BRATS_FLAT Floats greatest(Floats a, Floats b) { return a != a ? a : greater(a, b); }
 
 BRATS_FLAT float sum(Floats value) {
     float total = 0.0F;

@@ -143,7 +143,7 @@ constexpr std::int64_t convolution_scratch(std::int64_t words, std::int64_t rows
     return 4 * (words * (rows + 2) * (width + 2) + slack + first_row_words(width));
 }
 constexpr std::int64_t reduction_scratch(std::int64_t words, std::int64_t rows, std::int64_t width) {
-    return 3 * words * (2 * rows + 1) * (2 * width + 2) + slack;
+    return 3 * words * 4 * (rows + 1) * (width + 1) + slack;
 }
 constexpr std::int64_t mixture_scratch(std::int64_t words, std::int64_t rows, std::int64_t width) {
     return words * rows * width + slack;

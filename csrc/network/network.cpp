@@ -167,7 +167,9 @@ int Network::convolve(int from, const Norm& norm, std::int64_t groups, Floats we
     const Grid grid = in.grid;
     std::vector<int> reads{from};
     if (residual != none) {
-        demand(tensor(residual, false).channels == groups * outputs, "a residual of other channels than the layer's");
+        const Tensor& rest = tensor(residual, false);
+        demand(rest.channels == groups * outputs && rest.grid.voxels() == grid.voxels(),
+               "a residual of another shape than the layer's");
         reads.push_back(residual);
     }
     tensors_[size(from)].counted = true;

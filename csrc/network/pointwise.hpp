@@ -21,14 +21,14 @@ BRATS_FLAT void gather_source(const Source& source, const Grid& grid, std::int64
             prefetch(from + grid.voxels() + i);
             auto words = load<Words>(from + i);
             if (source.parts > 1) {
-                typename Word::Parts greatest = Word::split(words);
+                typename Word::Parts most = Word::split(words);
                 for (std::int64_t other = 1; other < source.parts; ++other) {
                     prefetch(from + other * a_part + grid.voxels() + i);
                     const typename Word::Parts more = Word::split(load<Words>(from + other * a_part + i));
                     for (int part = 0; part < Word::channels; ++part)
-                        greatest.at[part] = greater(greatest.at[part], more.at[part]);
+                        most.at[part] = greatest(most.at[part], more.at[part]);
                 }
-                words = Word::join(greatest);
+                words = Word::join(most);
             }
             store(to + i, words);
         }
@@ -179,7 +179,7 @@ BRATS_FLAT Floats exponential(Floats x) {
     constexpr float to_integer = 12582912.0F;  // 1.5 * 2^23: adding it rounds to an integer
     constexpr float ln2_upper = 0.693145751953125F;
     constexpr float ln2_lower = 1.42860682030941723212e-6F;
-    const Floats bounded = greater(x, all(smallest));
+    const Floats bounded = greater(all(smallest), x);
     const Floats n = (bounded * 1.44269504F + to_integer) - to_integer;
     const Floats r = (bounded - n * ln2_upper) - n * ln2_lower;
     Floats series = all(1.0F / 720.0F);
@@ -199,10 +199,10 @@ BRATS_FLAT void classify_vector(const Classification& layer, std::int64_t voxel,
         const auto in = load<Words>(layer.source + word * layer.grid.voxels() + voxel);
         for (int i = 0; i < classes; ++i) scores[i] = Word::dot(scores[i], in, layer.weights[word * classes + i]);
     }
-    const Floats greatest = greater(greater(scores[0], scores[1]), greater(scores[2], scores[3]));
+    const Floats most = greatest(greatest(scores[0], scores[1]), greatest(scores[2], scores[3]));
     Floats total{};
     for (Floats& score : scores) {
-        score = exponential(score - greatest);
+        score = exponential(score - most);
         total += score;
     }
     for (Floats& score : scores) score /= total;

@@ -79,7 +79,7 @@ BRATS_FLAT void pack_row(const FourPlanes<std::uint32_t>& planes, std::int64_t r
         for (int part = 0; part < Word::channels; ++part) {
             FourFloats p;
             for (int i = 0; i < tiles; ++i)
-                p.at[i] = greater(in[i].at[part] * scaling.scale[i].at[part] + scaling.shift[i].at[part], Floats{});
+                p.at[i] = greater(Floats{}, in[i].at[part] * scaling.scale[i].at[part] + scaling.shift[i].at[part]);
             const FourFloats t = transformed(p);
             for (int i = 0; i < tiles; ++i) tile[i].at[part] = t.at[i];
         }
