@@ -72,7 +72,7 @@ OPTIONS = {
     "norm": ("decomposed", ["--norm", "decomposed"]),
     "grouped": ("dense", ["--grouped", "dense"]),
     "deconvolution": ("pixel_shuffle", ["--deconvolution", "pixel_shuffle"]),
-    "scale": ("quarter", ["--scale", "quarter"]),
+    "scale": ("sixteenth", ["--scale", "sixteenth"]),
     "capabilities": (("8.6", "8.9"), ["--capability", "8.6", "--capability", "8.9"]),
 }
 
@@ -177,15 +177,15 @@ def test_a_build_that_fails_leaves_an_older_plan_as_it_was(run, tensorrt, model,
 def test_an_audit_is_of_the_graph_as_it_is_built_and_goes_into_the_manifest(run, tensorrt, model, monkeypatch):
     seen = []
 
-    def audit(path):
+    def audit(path, *, cases):
         seen.append([node.op_type for node in onnx.load(path).graph.node])
-        return SimpleNamespace(to_json=lambda: {"worst": 0.5})
+        return SimpleNamespace(overflows=(), to_json=lambda: {"worst": 0.5})
 
     monkeypatch.setattr("brats_trt.plans.audit.audit", audit)
     output = model.with_name("x.plan")
     code, _, err = run("build", model, "-o", output, "--audit")
     assert code == 0, err
-    assert seen == [["Cast", "Conv", "Cast", "Softmax"]]
+    assert seen == [["Cast", "Conv", "Cast", "Mul", "Softmax"]]
     assert read_manifest(output).audit == {"worst": 0.5}
 
 

@@ -115,7 +115,7 @@ def test_the_command_names_the_plan_where_it_lies(model, folder):
         {"identity": replace(HERE, device_name="NVIDIA L40S")},
         {"identity": replace(HERE, compute_capability=(9, 0))},
         {"recipe": Recipe(precision="fp32")},
-        {"recipe": Recipe(scale="quarter")},
+        {"recipe": Recipe(scale="as_is")},
         {"spec": Spec(("flair", "t1", "t1ce", "t2"))},
         {"sha256": "f" * 64},
     ],
