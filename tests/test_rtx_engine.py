@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 from fake_tensorrt import fake_module
+from plan_files import tensor_records
 
 from brats_trt import EngineError, Spec
 from brats_trt.backends import tensorrt_rtx
@@ -39,8 +40,10 @@ def plan(tmp_path):
     return write
 
 
-def manifest(**recipe):
-    return SimpleNamespace(spec=Spec(), plan=SimpleNamespace(sha256="ab" * 32), recipe=Recipe(**recipe))
+def manifest(tensors=None, **recipe):
+    tensors = tensor_records("float16", SHAPE) if tensors is None else tensors
+    known = {"plan": SimpleNamespace(sha256="ab" * 32), "tensors": tensors, "command": "brats-trt build m"}
+    return SimpleNamespace(spec=Spec(), recipe=Recipe(**recipe), **known)
 
 
 def test_a_run_goes_to_the_callers_stream_at_the_callers_addresses(module, plan):
@@ -56,7 +59,8 @@ def test_a_run_goes_to_the_callers_stream_at_the_callers_addresses(module, plan)
 @pytest.mark.parametrize(("kind", "half"), [("HALF", True), ("FLOAT", False)])
 def test_the_engine_says_what_the_backend_must_know(module, plan, kind, half):
     path = plan(("data_crop", kind, [1, 4, 16, 32, 64]), ("softmax_lbl3", kind, [1, 4, 16, 32, 64]))
-    engine = RtxEngine(path, manifest(precision="fp32"))
+    tensors = tensor_records("float16" if half else "float32", (1, 4, 16, 32, 64))
+    engine = RtxEngine(path, manifest(tensors, precision="fp32"))
     assert (engine.half, engine.size, engine.precision) == (half, (16, 32, 64), "fp32")
     assert (engine.spec, engine.sha256) == (Spec(), "ab" * 32)
 
@@ -82,6 +86,22 @@ def test_the_engine_has_every_member_of_the_protocol(module, plan):
 def test_tensors_that_are_not_the_pipelines_are_refused(module, plan, inputs, outputs):
     with pytest.raises(EngineError, match=r"m\.plan: the plan has the tensors.*expected one input and one output"):
         RtxEngine(plan(inputs, outputs), manifest())
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        tensor_records("float32", SHAPE),
+        tensor_records("float16", (1, 4, 16, 16, 32)),
+        tensor_records("float16", SHAPE, names=("data_crop", "softmax")),
+    ],
+    ids=["type", "shape", "output"],
+)
+def test_tensors_that_are_not_the_manifests_are_refused_and_both_sides_are_named(module, plan, tensors):
+    told = rf"m\.plan: the plan takes data_crop: float16 .* its manifest says data_crop: {tensors.input.dtype} .*"
+    with pytest.raises(EngineError, match=told + r"build it again: `brats-trt build m`$"):
+        RtxEngine(plan(), manifest(tensors))
+    assert "context gone" not in module.calls
 
 
 def test_a_plan_with_two_inputs_is_refused(module, tmp_path):

@@ -7,7 +7,6 @@ came from, so that none outlives it. A null pointer of the library is None here,
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,21 +14,13 @@ from ..errors import EngineError
 from ..spec import Spec
 from .cupy_device import CupyDevice
 from .device import Dim3
-from .model import CLASSES
+from .engine_tensors import EngineTensor, check_tensors
 
 if TYPE_CHECKING:
     from ..plans.flavour import Flavour
     from ..plans.manifest import Manifest
 
 _DTYPES = {"FLOAT": "float32", "HALF": "float16"}
-
-
-@dataclass(frozen=True)
-class _Tensor:
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    is_input: bool
 
 
 class RtxEngine:
@@ -41,7 +32,7 @@ class RtxEngine:
     ------
     EngineError
         Without a plan, a GPU or the library, if the library refuses the plan, or if its tensors are not those of the
-        pipeline.
+        pipeline or of the manifest.
     """
 
     def __init__(self, plan: Path, manifest: Manifest) -> None:
@@ -57,7 +48,7 @@ class RtxEngine:
         self._device = CupyDevice()  # asked for first: without a GPU the library hands out objects that crash
         with self._device.current():
             engine = _deserialised(self._flavour, content, plan)
-            self._source, self._target = _check_tensors(plan, engine)
+            self._source, self._target = _checked(plan, engine, manifest)
             self._context = _context(self._flavour, engine, plan)
         self._plan = plan
         self._lock = threading.Lock()
@@ -120,27 +111,18 @@ def _refusal(flavour: Flavour, plan: Path, what: str, lines: list[str]) -> Engin
     )
 
 
-def _check_tensors(plan: Path, engine: Any) -> tuple[_Tensor, _Tensor]:
-    """The input and the output, after a look at both."""
-    names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
-    tensors = [_tensor(engine, name) for name in names]
-    inputs = [tensor for tensor in tensors if tensor.is_input]
-    outputs = [tensor for tensor in tensors if not tensor.is_input]
-    alike = len(inputs) == len(outputs) == 1 and (inputs[0].shape, inputs[0].dtype) == (
-        outputs[0].shape,
-        outputs[0].dtype,
-    )
-    shape = inputs[0].shape if alike and inputs[0].dtype in _DTYPES.values() else ()
-    if len(shape) != 5 or shape[:2] != (1, CLASSES) or min(shape) < 1:
-        raise EngineError(
-            f"{plan}: the plan has the tensors {[f'{t.name}: {t.dtype} {t.shape}' for t in tensors]}; expected one "
-            f"input and one output of (1, {CLASSES}, D, H, W), both float16 or both float32: build it from a model of "
-            "`brats-trt convert`"
-        )
-    return inputs[0], outputs[0]
+def _checked(plan: Path, engine: Any, manifest: Manifest) -> tuple[EngineTensor, EngineTensor]:
+    try:
+        return check_tensors(_tensors(engine), manifest.tensors, manifest.command)
+    except EngineError as fault:
+        raise EngineError(f"{plan}: {fault}") from None
 
 
-def _tensor(engine: Any, name: str) -> _Tensor:
+def _tensors(engine: Any) -> list[EngineTensor]:
+    return [_tensor(engine, engine.get_tensor_name(index)) for index in range(engine.num_io_tensors)]
+
+
+def _tensor(engine: Any, name: str) -> EngineTensor:
     kind = str(engine.get_tensor_dtype(name).name)
     shape = tuple(int(axis) for axis in engine.get_tensor_shape(name))
-    return _Tensor(name, _DTYPES.get(kind, kind.lower()), shape, engine.get_tensor_mode(name).name == "INPUT")
+    return EngineTensor(name, _DTYPES.get(kind, kind.lower()), shape, engine.get_tensor_mode(name).name == "INPUT")
