@@ -164,6 +164,7 @@ def network_times(machine: Machine, plan: Path, manifest: Any, runs: int) -> dic
     """Milliseconds of one inference between two events, with and without a CUDA graph."""
     from brats_trt.backends.model import read_model
     from brats_trt.backends.tensorrt import TensorRtEngine
+    from brats_trt.backends.tensorrt_rtx import RtxEngine
     from brats_trt.plans.loading import GpuRuntime
     from brats_trt.plans.trials import DeviceTrials
 
@@ -175,7 +176,7 @@ def network_times(machine: Machine, plan: Path, manifest: Any, runs: int) -> dic
             "no graph": TensorRtEngine(plan, manifest, graph=False, device=machine.device.index),
         }
     else:
-        ways = {"no graph": runtime.load(plan, manifest)}
+        ways = {"graph": RtxEngine(plan, manifest, graph=True), "no graph": RtxEngine(plan, manifest)}
     for way in ways.values():
         trials.answer(way)
     return rounds(lambda: {name: trials.measure(way) for name, way in ways.items()}, runs, WARM)

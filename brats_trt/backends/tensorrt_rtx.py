@@ -15,6 +15,7 @@ from ..spec import Spec
 from .cupy_device import CupyDevice
 from .device import Dim3
 from .engine_tensors import EngineTensor, check_tensors
+from .rtx_kernels import KernelCache
 
 if TYPE_CHECKING:
     from ..plans.flavour import Flavour
@@ -28,6 +29,15 @@ class RtxEngine:
 
     One thread runs it at a time; others wait.
 
+    Parameters
+    ----------
+    graph
+        Have the library capture a CUDA graph in the second run and replay it from the third on. Off unless asked for:
+        its documents do not say what a captured graph does when the addresses change, which mirror averaging has them
+        do, and no GPU has shown it; `scripts/gpu_check` runs both ways.
+    kernels
+        The file in which compiled kernels are kept, see `rtx_kernels`; None compiles them each time.
+
     Raises
     ------
     EngineError
@@ -35,7 +45,7 @@ class RtxEngine:
         pipeline or of the manifest.
     """
 
-    def __init__(self, plan: Path, manifest: Manifest) -> None:
+    def __init__(self, plan: Path, manifest: Manifest, *, graph: bool = False, kernels: Path | None = None) -> None:
         from ..plans.flavour import load_flavour
 
         try:
@@ -49,7 +59,10 @@ class RtxEngine:
         with self._device.current():
             engine = _deserialised(self._flavour, content, plan)
             self._source, self._target = _checked(plan, engine, manifest)
-            self._context = _context(self._flavour, engine, plan)
+            config = _runtime_config(self._flavour, engine, plan, graph=graph)
+            self._kernels = None if kernels is None else KernelCache(config, kernels)
+            self._context = _context(self._flavour, engine, config, plan)
+        self._unkept = self._kernels
         self._plan = plan
         self._lock = threading.Lock()
         self.spec: Spec = manifest.spec
@@ -80,6 +93,9 @@ class RtxEngine:
                     raise _refusal(self._flavour, self._plan, f"the address {address:#x} of {tensor.name!r}", lines)
             if not self._context.execute_async_v3(handle):
                 raise _refusal(self._flavour, self._plan, "the run", lines)
+            if self._unkept is not None:
+                self._unkept.keep()
+                self._unkept = None
 
 
 def _deserialised(flavour: Flavour, content: bytes, plan: Path) -> Any:
@@ -94,9 +110,21 @@ def _deserialised(flavour: Flavour, content: bytes, plan: Path) -> Any:
     return engine
 
 
-def _context(flavour: Flavour, engine: Any, plan: Path) -> Any:
+def _runtime_config(flavour: Flavour, engine: Any, plan: Path, *, graph: bool) -> Any:
+    strategies = flavour.module.CudaGraphStrategy
+    strategy = strategies.WHOLE_GRAPH_CAPTURE if graph else strategies.DISABLED
     with flavour.log.listening() as lines:
-        context = engine.create_execution_context()
+        config = engine.create_runtime_config()
+        if config is not None:
+            config.cuda_graph_strategy = strategy
+    if config is None or config.cuda_graph_strategy != strategy:
+        raise _refusal(flavour, plan, f"a runtime configuration with the CUDA graph strategy {strategy.name}", lines)
+    return config
+
+
+def _context(flavour: Flavour, engine: Any, config: Any, plan: Path) -> Any:
+    with flavour.log.listening() as lines:
+        context = engine.create_execution_context(config)
     if context is None:
         raise _refusal(flavour, plan, "to make an execution context", lines)
     return context
