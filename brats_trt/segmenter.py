@@ -84,6 +84,8 @@ class Segmenter:
     -----
     PlanWarning
         If a plan is built.
+    KernelWarning
+        If what TensorRT-RTX compiles at loading could not be taken from its file or kept in it.
 
     Raises
     ------

@@ -3,7 +3,8 @@
     python scripts/gpu_measure.py stages|engine|tuning [--runs 50] [--emulated]
 
 stages: every stage of the CUDA backend over the tests' whole case, with a stand-in for the network, against the budget.
-engine: a plan of the demo model, built, checked by its golden case, run with and without a CUDA graph, and end to end.
+engine: a plan of the demo model, audited and built, checked by its golden case, run with and without a CUDA graph, and
+end to end.
 tuning: every exact rewrite of the demo model's graph, built and timed in turn.
 """
 
@@ -132,7 +133,8 @@ def flavour() -> Any:
 
 
 def engine(machine: Machine, runs: int) -> dict[str, Any]:
-    """Build, check, run: the network alone with and without a graph, then cases from arrays to labels."""
+    """Audit, build, check, run: the network alone with and without a graph, then cases from arrays to labels."""
+    from brats_trt.plans.audit import audit_graph
     from brats_trt.plans.builder import build_plan
     from brats_trt.plans.recipe import Recipe
 
@@ -142,10 +144,12 @@ def engine(machine: Machine, runs: int) -> dict[str, Any]:
     with TemporaryDirectory() as folder:
         plan = Path(folder) / "demo.plan"
         start = time.perf_counter()
-        manifest = build_plan(demo_model(), plan, library, Recipe())
+        manifest = build_plan(demo_model(), plan, library, Recipe(), audit=audit_graph)
         found: dict[str, Any] = {
             "library": library.title,
-            "built_s": time.perf_counter() - start,
+            "audited_and_built_s": time.perf_counter() - start,
+            "recipe": manifest.recipe.to_json(),
+            "audit": manifest.audit,
             "nbytes": manifest.plan.nbytes,
             "golden": {"counts": manifest.golden.counts, "tolerance": manifest.golden.tolerance},
         }
@@ -160,6 +164,7 @@ def network_times(machine: Machine, plan: Path, manifest: Any, runs: int) -> dic
     """Milliseconds of one inference between two events, with and without a CUDA graph."""
     from brats_trt.backends.model import read_model
     from brats_trt.backends.tensorrt import TensorRtEngine
+    from brats_trt.backends.tensorrt_rtx import RtxEngine
     from brats_trt.plans.loading import GpuRuntime
     from brats_trt.plans.trials import DeviceTrials
 
@@ -171,7 +176,7 @@ def network_times(machine: Machine, plan: Path, manifest: Any, runs: int) -> dic
             "no graph": TensorRtEngine(plan, manifest, graph=False, device=machine.device.index),
         }
     else:
-        ways = {"no graph": runtime.load(plan, manifest)}
+        ways = {"graph": RtxEngine(plan, manifest, graph=True), "no graph": RtxEngine(plan, manifest)}
     for way in ways.values():
         trials.answer(way)
     return rounds(lambda: {name: trials.measure(way) for name, way in ways.items()}, runs, WARM)

@@ -14,24 +14,7 @@ from enum import Enum, IntEnum
 from types import ModuleType, SimpleNamespace
 
 import onnx
-
-
-class Severity(Enum):
-    INTERNAL_ERROR = 0
-    ERROR = 1
-    WARNING = 2
-    INFO = 3
-
-
-class DataType(Enum):
-    FLOAT = 0
-    HALF = 1
-
-
-class TensorIOMode(Enum):
-    NONE = 0
-    INPUT = 1
-    OUTPUT = 2
+from fake_runtime import CudaGraphStrategy, DataType, Runtime, Severity, TensorIOMode
 
 
 class LayerType(Enum):
@@ -236,77 +219,12 @@ class Builder:
         ).encode()
 
 
-class Part:
-    """An object of the runtime that notes its death, and holds the one it came from as the library's own do."""
-
-    def __init__(self, module, name, parent=None):
-        self.module, self.name, self.parent = module, name, parent
-
-    def __del__(self):
-        self.module.calls.append(f"{self.name} gone")
-
-
-class Runtime(Part):
-    def __init__(self, logger):
-        super().__init__(type(self).owner, "runtime")
-        if not self.module.has_gpu:
-            raise TypeError("pybind11::init(): factory function returned nullptr")
-        self.logger = logger
-
-    def deserialize_cuda_engine(self, content):
-        self.module.calls.append("deserialise")
-        try:
-            plan = json.loads(content)
-        except ValueError:
-            self.logger.log(Severity.ERROR, "Serialization assertion failed: magic tag")
-            return None
-        return Engine(self, plan)
-
-
-class Engine(Part):
-    def __init__(self, runtime, plan):
-        super().__init__(runtime.module, "engine", runtime)
-        self.tensors = {name: (kind, shape, mode) for mode in ("inputs", "outputs") for name, kind, shape in plan[mode]}
-        self.num_io_tensors = len(self.tensors)
-
-    def get_tensor_name(self, index):
-        return list(self.tensors)[index]
-
-    def get_tensor_dtype(self, name):
-        return DataType[self.tensors[name][0]]
-
-    def get_tensor_shape(self, name):
-        return self.tensors[name][1]
-
-    def get_tensor_mode(self, name):
-        return TensorIOMode.INPUT if self.tensors[name][2] == "inputs" else TensorIOMode.OUTPUT
-
-    def create_execution_context(self):
-        return None if "context" in self.module.refused else Context(self)
-
-
-class Context(Part):
-    def __init__(self, engine):
-        super().__init__(engine.module, "context", engine)
-        self.addresses = {}
-
-    def set_tensor_address(self, name, address):
-        self.addresses[name] = address
-        return "address" not in self.module.refused
-
-    def execute_async_v3(self, handle):
-        if "run" in self.module.refused:
-            self.parent.parent.logger.log(Severity.ERROR, "Cuda Runtime: an illegal memory access")
-            return False
-        self.module.calls.append(("run", dict(self.addresses), handle))
-        return True
-
-
 def fake_module(name="tensorrt", version="10.16.1.11"):
     """A module to put into `sys.modules`.
 
-    Its `has_gpu`, `failure` (an error line, for a build that fails), `refused_flags`, `refused` ("context", "address",
-    "run") and `on_step` are a test's to set; `networks` are those that builders made.
+    Its `has_gpu`, `failure` (an error line, for a build that fails), `refused_flags`, `refused` ("config", "strategy",
+    "cache", "context", "address", "run"), `environment` (of kernels) and `on_step` are a test's to set; `networks` are
+    those that builders made.
     """
     module = ModuleType(name)
     module.__version__ = version
@@ -319,7 +237,8 @@ def fake_module(name="tensorrt", version="10.16.1.11"):
     flags = {"EXPLICIT_BATCH": 0, "STRONGLY_TYPED": 1} if version.startswith("10.") else {"EXPLICIT_BATCH": 0}
     module.NetworkDefinitionCreationFlag = IntEnum("NetworkDefinitionCreationFlag", flags)
     if name == "tensorrt_rtx":
-        module.ComputeCapability = ComputeCapability
+        module.ComputeCapability, module.CudaGraphStrategy = ComputeCapability, CudaGraphStrategy
+        module.environment = b"sm_89"
     return module
 
 

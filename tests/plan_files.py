@@ -25,6 +25,11 @@ HERE = RuntimeIdentity("tensorrt", "10.16.1.11", "NVIDIA L4", (8, 9))
 SHAPE = (1, 4, 16, 16, 16)
 
 
+def tensor_records(dtype="float32", shape=SHAPE, *, names=("data_crop", "softmax_lbl3")) -> TensorRecords:
+    """A plan's input and output, which differ in their names."""
+    return TensorRecords(TensorRecord(names[0], dtype, tuple(shape)), TensorRecord(names[1], dtype, tuple(shape)))
+
+
 def make_plan(plan: Path, *, content=b"a plan", **changes) -> Manifest:
     """Write a plan of `content` and its manifest, which fits `HERE`; `changes` are fields of the manifest."""
     plan.write_bytes(content)

@@ -186,7 +186,8 @@ def test_a_manifest_that_cannot_be_written_takes_a_new_plan_with_it(tensorrt, mo
         {"grouped": "widened16"},
         {"grouped": "dense"},
         {"deconvolution": "pixel_shuffle"},
-        {"scale": "quarter"},
+        {"scale": "as_is"},
+        {"scale": "sixteenth"},
     ],
     ids=lambda variant: "-".join(*variant.items()),
 )
@@ -218,4 +219,4 @@ def test_an_audits_findings_are_kept(tensorrt, model, tmp_path):
     manifest = build_plan(model, tmp_path / "x.plan", load_flavour("tensorrt"), Recipe(), audit=audit)
     assert manifest.audit == {"worst": 0.5}
     assert read_manifest(tmp_path / "x.plan").audit == {"worst": 0.5}
-    assert [node.op_type for node in seen[0].graph.node] == ["Cast", "Conv", "Cast", "Softmax"], "typed as it is built"
+    assert [node.op_type for node in seen[0].graph.node] == ["Cast", "Conv", "Cast", "Mul", "Softmax"], "as it is built"

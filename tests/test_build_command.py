@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -14,7 +15,9 @@ import pytest
 from fake_tensorrt import install_tensorrt
 from models import tiny_model
 
-from brats_trt import CaseError, cli
+import brats_trt
+from brats_trt import CaseError, EngineError, cli
+from brats_trt.backends.tensorrt import import_runner
 from brats_trt.plans import builder
 from brats_trt.plans.manifest import manifest_path, read_manifest
 from brats_trt.plans.recipe import Recipe
@@ -72,7 +75,7 @@ OPTIONS = {
     "norm": ("decomposed", ["--norm", "decomposed"]),
     "grouped": ("dense", ["--grouped", "dense"]),
     "deconvolution": ("pixel_shuffle", ["--deconvolution", "pixel_shuffle"]),
-    "scale": ("quarter", ["--scale", "quarter"]),
+    "scale": ("sixteenth", ["--scale", "sixteenth"]),
     "capabilities": (("8.6", "8.9"), ["--capability", "8.6", "--capability", "8.9"]),
 }
 
@@ -177,15 +180,15 @@ def test_a_build_that_fails_leaves_an_older_plan_as_it_was(run, tensorrt, model,
 def test_an_audit_is_of_the_graph_as_it_is_built_and_goes_into_the_manifest(run, tensorrt, model, monkeypatch):
     seen = []
 
-    def audit(path):
+    def audit(path, *, cases):
         seen.append([node.op_type for node in onnx.load(path).graph.node])
-        return SimpleNamespace(to_json=lambda: {"worst": 0.5})
+        return SimpleNamespace(overflows=(), to_json=lambda: {"worst": 0.5})
 
     monkeypatch.setattr("brats_trt.plans.audit.audit", audit)
     output = model.with_name("x.plan")
     code, _, err = run("build", model, "-o", output, "--audit")
     assert code == 0, err
-    assert seen == [["Cast", "Conv", "Cast", "Softmax"]]
+    assert seen == [["Cast", "Conv", "Cast", "Mul", "Softmax"]]
     assert read_manifest(output).audit == {"worst": 0.5}
 
 
@@ -197,6 +200,43 @@ def test_doctor_names_both_libraries_and_what_to_install(run, tensorrt, model, m
     assert "10.16.1.11; builds plans where a GPU is" in lines["tensorrt"]
     assert "pip install 'tensorrt-rtx-cu13" in lines["tensorrt-rtx"]
     assert "NVIDIA H100, compute capability 9.0" in lines["cupy"]
+
+
+def line_of(out, name):
+    return next(line for line in out.splitlines() if line.startswith(f"{name} "))
+
+
+def test_doctor_says_how_to_build_the_runner_that_is_not_there(run, model, monkeypatch):
+    monkeypatch.setitem(sys.modules, "brats_trt._tensorrt", None)
+    monkeypatch.delattr(brats_trt, "_tensorrt", raising=False)
+    code, out, _ = run("doctor", "--engine", model)
+    assert code == 0
+    assert "built without its runner of TensorRT engines" in line_of(out, "runner")
+    assert "scripts/fetch_headers.py" in line_of(out, "runner")
+
+
+@pytest.mark.usefixtures("has_runner")
+def test_doctor_says_which_library_the_runner_lacks_and_how_to_get_it(run, model, monkeypatch):
+    def missing(*_, **__):
+        raise EngineError("no TensorRT library: libnvinfer.so.10 cannot be loaded: pip install 'tensorrt-cu13'")
+
+    monkeypatch.setattr("brats_trt.backends.tensorrt.open_library", missing)
+    monkeypatch.setattr("brats_trt.backends.tensorrt.packaged_library", lambda names: "")
+    line = line_of(run("doctor", "--engine", model)[1], "runner")
+    assert re.search(
+        r"drives tensorrt 1\d\.\d+\.\d+ and later of its major; no libnvinfer\.so\.1\d in pip's packages", line
+    )
+    assert "(pip install 'tensorrt-cu13>=10.14,<11'" in line
+    assert line.endswith("cannot be loaded: pip install 'tensorrt-cu13'")
+
+
+def test_doctor_names_the_library_that_the_runner_loads(run, model, fakes, monkeypatch):
+    def fake_library():
+        return import_runner().Library(str(fakes.tensorrt), driver=str(fakes.driver))
+
+    monkeypatch.setattr("brats_trt.backends.tensorrt.open_library", fake_library)
+    line = line_of(run("doctor", "--engine", model)[1], "runner")
+    assert line.endswith(f"{fakes.tensorrt} of version {fake_library().version} on Fake GPU")
 
 
 def test_doctor_says_what_cupy_lacks(run, model, monkeypatch):

@@ -6,7 +6,7 @@ import heads
 import numpy as np
 import oracle
 import pytest
-from emulated_device import TinyEngine
+from emulated_device import EmulatedDevice, TinyEngine
 from models import tiny_model
 from tolerances import GATHER_ON_DEVICE, HALF_GATHER_ON_DEVICE, HALF_SCORES, MOMENTS, SCORES_ON_DEVICE
 
@@ -255,6 +255,41 @@ def test_a_crop_that_is_constant_is_refused_where_the_card_divides_by_its_deviat
             variance=0.0,
             normalisation="card",
         )
+
+
+FAINT = "the array of t2: the intensities of t2 differ by less than a GPU's float32 keeps apart"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "factor", "ftz"),
+    [("float32", 1e-34, True), ("float32", 1e-40, True), ("float32", 1e-40, False), ("float64", 1e-43, True)],
+)
+def test_a_head_that_a_flush_would_change_is_refused_where_the_card_resamples_it_raw(dtype, factor, ftz):
+    arrays = heads.volumes()
+    faint = (arrays["t2"] * np.float64(factor)).astype(dtype)
+    device = EmulatedDevice(mode="fast", ftz=ftz)
+    with pytest.raises(CaseError, match=FAINT + r" \(mean .*e-\d\d\); expected scanner units: .* device='cpu'"):
+        run_card(device, {**arrays, "t2": faint})
+
+
+def test_a_head_made_faint_by_its_slope_is_refused_too():
+    arrays = heads.volumes()
+    with pytest.raises(CaseError, match="of t1 differ by less"):
+        run_card(EmulatedDevice(mode="fast", ftz=True), arrays, slope=1e-40)
+
+
+def test_a_head_whose_crop_alone_is_faint_is_refused():
+    arrays = heads.volumes()
+    speck = (arrays["t2"] * np.float64(1e-36)).astype(np.float32)
+    speck[-1, -1, -1] = 1e4  # in the plane that the authors lose
+    with pytest.raises(CaseError, match=FAINT):
+        run_card(EmulatedDevice(mode="fast", ftz=True), {**arrays, "t2": speck})
+
+
+@pytest.mark.parametrize("factor", [1e-29, 1e30])
+def test_a_head_that_a_flush_does_not_change_is_normalised_as_on_the_host(factor):
+    arrays = {name: (values * np.float64(factor)).astype(np.float32) for name, values in heads.volumes().items()}
+    assert_card_equals_the_hosts(run_card(EmulatedDevice(mode="fast", ftz=True), arrays)[0], arrays)
 
 
 def test_probabilities_that_nobody_wants_stay_on_the_device(device):

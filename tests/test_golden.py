@@ -26,6 +26,17 @@ from brats_trt.spec import MODALITIES
 
 SIZE = (16, 16, 16)
 COMMAND = "brats-trt build tiny.onnx -o tiny.plan"
+TURNS = tuple(
+    (axes, flips)
+    for axes in itertools.permutations(range(3))
+    for flips in itertools.product((1, -1), repeat=3)
+    if (axes, flips) != ((0, 1, 2), (1, 1, 1))
+)
+
+
+def turned(values, axes, flips):
+    """Axes exchanged, then mirrored."""
+    return values.transpose(0, 1, *(axis + 2 for axis in axes))[:, :, :: flips[0], :: flips[1], :: flips[2]]
 
 
 @pytest.fixture
@@ -99,13 +110,9 @@ def test_channels_follow_the_order_of_modalities(order):
 
 def test_no_turn_or_mirroring_of_the_crop_is_the_crop():
     labels = golden_counts(tiny_softmax(golden_crop(0, SIZE)))
-    for axes in itertools.permutations(range(3)):
-        for flips in itertools.product((1, -1), repeat=3):
-            if axes == (0, 1, 2) and flips == (1, 1, 1):
-                continue
-            turned = golden_crop(0, SIZE).transpose(0, 1, *(a + 2 for a in axes))
-            turned = turned[:, :, :: flips[0], :: flips[1], :: flips[2]]
-            assert moved(golden_counts(tiny_softmax(turned)), labels) > 5 * TOLERANCE, (axes, flips)
+    for turn in TURNS:
+        other = turned(golden_crop(0, SIZE), *turn)
+        assert moved(golden_counts(tiny_softmax(other)), labels) > 5 * TOLERANCE, turn
 
 
 # ---------------------------------------------------------------------------------------------------------- the counts
@@ -284,6 +291,30 @@ def test_the_demo_model_passes_its_own_check_and_swapped_modalities_do_not(devic
     swapped = replace(demo_golden, modalities=("t2", "t1", "t1ce", "flair"))
     with pytest.raises(EngineError, match="voxels a class"):
         check_golden(device, network, swapped)
+
+
+@pytest.mark.slow
+def test_every_turn_and_every_other_order_of_modalities_moves_five_times_what_may_move(demo, demo_golden):
+    engine = OpenVinoEngine(demo, precision="fp32", threads=1)
+
+    def answer(crop):
+        softmax = np.empty(crop.shape, np.float32)
+        engine.infer(np.ascontiguousarray(crop), softmax)
+        return softmax
+
+    def share(softmax):
+        return moved(golden_counts(softmax), demo_golden.counts)
+
+    crop = golden_crop(demo_golden.seed, demo.size)
+    usual = answer(crop)
+    orders = list(itertools.permutations(range(4)))[1:]
+    shares = [
+        *(share(turned(usual, *turn)) for turn in TURNS),
+        *(share(answer(turned(crop, *turn))) for turn in TURNS),
+        *(share(answer(crop[:, list(order)])) for order in orders),
+    ]
+    assert len(shares) == 47 + 47 + 23
+    assert min(shares) > 5 * TOLERANCE
 
 
 def test_16_bits_stay_far_within_the_tolerance(demo, demo_golden):

@@ -11,11 +11,15 @@ import heads
 import numpy as np
 import pytest
 from emulated_device import TinyEngine
+from models import tiny_model, tiny_softmax
 
 from brats_trt import EngineError
 from brats_trt.backends import StageOptions
 from brats_trt.backends.cuda import CudaBackend
 from brats_trt.case import load_case
+from brats_trt.plans.builder import build_plan
+from brats_trt.plans.flavour import load_flavour
+from brats_trt.plans.recipe import Recipe
 from brats_trt.spec import MODALITIES
 
 pytestmark = pytest.mark.gpu
@@ -95,6 +99,31 @@ def test_regions_are_those_of_cupys_labelling(gpu):
     assert len(small), "the case has a small region"
     expected = np.where(np.isin(cupy.asnumpy(numbers), small), 0, whole)
     assert np.array_equal(segment(gpu, arrays).labels, expected)
+
+
+def test_tensorrt_rtxs_graph_follows_addresses_that_alternate(gpu, tmp_path):
+    pytest.importorskip("tensorrt_rtx")
+    from brats_trt.backends.tensorrt_rtx import RtxEngine
+
+    library = load_flavour("tensorrt-rtx")
+    if "{}.{}".format(*gpu.compute_capability) not in library.capabilities():
+        pytest.skip("TensorRT-RTX has no kernels for this GPU")
+    model, plan = tiny_model(tmp_path / "tiny.onnx"), tmp_path / "tiny.plan"
+    manifest = build_plan(model, plan, library, Recipe(precision="fp32"))
+    crops = np.random.default_rng(0).random((2, 1, 4, 16, 16, 16), np.float32)
+    for graph in (False, True):
+        engine = RtxEngine(plan, manifest, graph=graph)
+        stream = gpu.stream()
+        places = [[gpu.allocate(crop.nbytes, name) for name in ("crop", "answer")] for crop in crops]
+        for crop, (source, _) in zip(crops, places, strict=True):
+            gpu.write_at(source.address, crop)
+        for _ in range(4):
+            for crop, (source, target) in zip(crops, places, strict=True):
+                gpu.write_at(target.address, np.full_like(crop, np.nan))
+                engine.enqueue(source.address, target.address, stream)
+                gpu.synchronise(stream)
+                answer = gpu.read_at(target.address, np.float32, crop.shape)
+                np.testing.assert_allclose(answer, tiny_softmax(crop), atol=1e-3)
 
 
 def test_two_devices_worth_of_memory_is_refused_in_words(gpu):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.machinery
 import importlib.util
 import json
@@ -10,6 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from models import tiny_model
+
+import brats_trt.demo
+from brats_trt.plans.flavour import load_flavour
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
@@ -86,6 +91,36 @@ def test_without_a_gpu_a_measurement_fails_with_one_clear_line():
     if done.returncode == 0:
         pytest.skip("there is a GPU")
     assert done.stderr.splitlines()[-1].startswith("stages: device 'cuda' ")
+
+
+@pytest.mark.skipif(
+    not importlib.util.find_spec("tensorrt_rtx"), reason="tensorrt-rtx-cu13 has no wheel for this platform"
+)
+def test_a_plan_is_audited_and_built_without_a_gpu(measure, monkeypatch, tmp_path):
+    model = tiny_model(tmp_path / "tiny.onnx")
+    small = functools.partial(brats_trt.demo.make_phantom, shape=(48, 48, 31))
+    monkeypatch.setattr(brats_trt.demo, "make_phantom", small)
+    monkeypatch.setattr(measure, "demo_model", lambda: model)
+    monkeypatch.setattr(measure, "flavour", lambda: load_flavour("tensorrt-rtx"))
+    found = json.loads(json.dumps(measure.engine(measure.Machine(emulated=True), 1)))
+    assert [case["case"] for case in found["audit"]["cases"]] == ["demo phantom, seed 0", "demo phantom, seed 1"]
+    assert found["audit"]["overflows"] == []
+    assert found["recipe"]["variants"]["scale"] == "quarter"
+    assert found["nbytes"] > 0
+    assert found["not run"] == "a plan runs on a GPU only"
+
+
+@pytest.mark.slow
+def test_the_demo_models_audit_is_part_of_the_check(tmp_path):
+    command = [sys.executable, str(SCRIPTS / "gpu_measure.py"), "engine", "--runs", "1", "--emulated"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    if "skipped" in found:
+        pytest.skip(found["skipped"])
+    assert found["audit"]["overflows"] == []
+    assert min(norm["margin"] for norm in found["audit"]["norms"]) > 2
+    assert min(min(case["dice"].values()) for case in found["audit"]["cases"]) > 0.9995
 
 
 def test_stages_are_measured_on_the_emulated_device(measure, monkeypatch):

@@ -96,7 +96,7 @@ def of_another_type(value):
     [
         {},
         {"audit": None},
-        {"recipe": Recipe(hardware_compatible="ampere_plus", scale="quarter", version_compatible=True)},
+        {"recipe": Recipe(hardware_compatible="ampere_plus", scale="as_is", version_compatible=True)},
         {"recipe": Recipe(precision="fp32", capabilities=("8.9", "12.0"), stripped=True, refittable=True)},
         {"device": DeviceRecord(PORTABLE, ("8.6", "8.9", "12.0"))},
         {"spec": Spec(("flair", "t1", "t1ce", "t2"), "card")},

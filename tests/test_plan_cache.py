@@ -17,7 +17,7 @@ from plan_files import HERE, make_plan
 from brats_trt import CaseError, EngineError, Spec
 from brats_trt.backends.model import read_model
 from brats_trt.plans import cache
-from brats_trt.plans.cache import VARIABLE, PlanWarning, cache_folder, cached_plan
+from brats_trt.plans.cache import VARIABLE, PlanWarning, cache_folder, cached_plan, kernels_file
 from brats_trt.plans.manifest import manifest_path, read_manifest
 from brats_trt.plans.recipe import Recipe
 
@@ -115,7 +115,7 @@ def test_the_command_names_the_plan_where_it_lies(model, folder):
         {"identity": replace(HERE, device_name="NVIDIA L40S")},
         {"identity": replace(HERE, compute_capability=(9, 0))},
         {"recipe": Recipe(precision="fp32")},
-        {"recipe": Recipe(scale="quarter")},
+        {"recipe": Recipe(scale="as_is")},
         {"spec": Spec(("flair", "t1", "t1ce", "t2"))},
         {"sha256": "f" * 64},
     ],
@@ -278,3 +278,12 @@ def test_the_folder_is_the_users_own_then_the_desktops_then_the_homes(monkeypatc
 def test_the_default_folder_is_used(model, monkeypatch, tmp_path):
     monkeypatch.setenv(VARIABLE, str(tmp_path / "own"))
     assert cached_plan(model, HERE, Recipe(), Builder()).is_relative_to(tmp_path / "own")
+
+
+def test_kernels_have_a_file_for_each_plan_gpu_and_version(tmp_path, monkeypatch):
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    manifest, other = (make_plan(tmp_path / name, content=name.encode()) for name in ("a.plan", "b.plan"))
+    identities = (HERE, replace(HERE, version="10.16.2.1"), replace(HERE, compute_capability=(9, 0)))
+    files = {kernels_file(manifest, identity) for identity in identities} | {kernels_file(other, HERE)}
+    assert len(files) == 4
+    assert {file.parent for file in files} == {tmp_path / "kernels"}

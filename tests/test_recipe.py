@@ -16,7 +16,7 @@ RECIPES = st.builds(
     norm=st.sampled_from(["native_cast", "decomposed"]),
     grouped=st.sampled_from(["as_is", "dense"]),
     deconvolution=st.sampled_from(["as_is", "pixel_shuffle"]),
-    scale=st.sampled_from(["as_is", "quarter"]),
+    scale=st.sampled_from(["auto", "as_is", "quarter", "sixteenth"]),
     optimisation_level=st.integers(0, 5),
     version_compatible=st.booleans(),
     hardware_compatible=st.sampled_from([None, "ampere_plus", "same_compute_capability"]),
@@ -52,10 +52,31 @@ def test_an_option_out_of_range_is_refused(options, message):
         Recipe(**options)
 
 
-def test_the_defaults_need_no_options_but_the_precision():
-    assert Recipe().options() == ["--precision", "fp16"]
-    assert not Recipe().rewritten
-    assert Recipe(scale="quarter").rewritten
+def test_the_defaults_need_no_options_but_the_precision_and_the_scale():
+    assert Recipe().options() == ["--precision", "fp16", "--scale", "quarter"]
+    assert Recipe(precision="fp32").options() == ["--precision", "fp32", "--scale", "as_is"]
+
+
+def test_fp16_is_scaled_unless_told_otherwise_and_fp32_is_not():
+    assert (Recipe().scale, Recipe(precision="fp32").scale) == ("quarter", "as_is")
+    assert Recipe(scale="as_is").scale == "as_is"
+    assert Recipe(precision="fp32", scale="quarter").scale == "quarter"
+    assert Recipe() == Recipe(scale="quarter") == Recipe(scale="auto")
+
+
+@pytest.mark.parametrize(
+    ("options", "rewritten"),
+    [
+        ({}, True),
+        ({"scale": "as_is"}, False),
+        ({"precision": "fp32"}, False),
+        ({"precision": "fp32", "scale": "quarter"}, True),
+        ({"precision": "fp32", "grouped": "dense"}, True),
+        ({"precision": "fp32", "optimisation_level": 5}, False),
+    ],
+)
+def test_a_graph_is_rewritten_where_a_rewrite_changes_it(options, rewritten):
+    assert Recipe(**options).rewritten == rewritten
 
 
 def test_a_command_line_quotes_names_for_the_shell():

@@ -13,6 +13,7 @@ from brats_trt import EngineError
 from brats_trt.backends.model import read_model
 from brats_trt.export import convert
 from brats_trt.export.retyping import precision_of, to_fp16
+from brats_trt.export.rewrites import rewrite
 from brats_trt.plans.preparation import prepared
 from brats_trt.plans.recipe import Recipe
 
@@ -44,11 +45,29 @@ def test_weights_in_constants_count_too(tmp_path):
 
 @pytest.mark.parametrize(("recipe", "taken"), [("fp16", "fp16"), ("fp32", "fp32")])
 def test_a_model_of_the_recipes_precision_is_taken_as_it_is(converted, recipe, taken):
-    assert prepared(read_model(converted[taken]), Recipe(precision=recipe)) == converted[taken].read_bytes()
+    recipe = Recipe(precision=recipe, scale="as_is")
+    assert prepared(read_model(converted[taken]), recipe) == converted[taken].read_bytes()
 
 
 def test_a_float32_model_is_typed_for_fp16(converted):
-    assert prepared(read_model(converted["fp32"]), Recipe()) == converted["fp16"].read_bytes()
+    assert prepared(read_model(converted["fp32"]), Recipe(scale="as_is")) == converted["fp16"].read_bytes()
+
+
+@pytest.mark.parametrize("taken", ["fp32", "fp16"])
+def test_a_graph_in_fp16_is_scaled_whether_it_was_typed_before_or_not(converted, taken):
+    scaled = rewrite(onnx.load(converted["fp16"]), scale="quarter")
+    assert prepared(read_model(converted[taken]), Recipe()) == scaled.SerializeToString()
+
+
+def test_fp32_is_not_scaled(converted):
+    assert prepared(read_model(converted["fp32"]), Recipe(precision="fp32")) == converted["fp32"].read_bytes()
+
+
+def test_a_graph_that_does_not_take_the_scale_is_refused_with_the_option_that_leaves_it_out(tmp_path):
+    half = read_model(tiny_model(tmp_path / "tiny.onnx", dtype="FLOAT16"))
+    with pytest.raises(EngineError, match=r"tiny\.onnx: node 'softmax' .*another type than float32: .*--scale as_is"):
+        prepared(half, Recipe())
+    assert prepared(half, Recipe(scale="as_is")) == half.path.read_bytes()
 
 
 def test_digits_that_are_gone_are_not_made_up(converted):

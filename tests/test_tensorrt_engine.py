@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from emulated_device import EmulatedDevice, TinyEngine
 from models import tiny_softmax
+from plan_files import tensor_records
 from tensorrt_fakes import OnEmulator
 
 import brats_trt
@@ -21,20 +22,29 @@ from brats_trt.backends.tensorrt import TensorRtEngine, import_runner, open_libr
 from brats_trt.case import Volume
 from brats_trt.spec import MODALITIES
 
+COMMAND = "brats-trt build tiny.onnx -o tiny.plan"
 
-def manifest(precision="fp32", version_compatible=False):
-    recipe = SimpleNamespace(precision=precision, version_compatible=version_compatible)
-    return SimpleNamespace(spec=Spec(), plan=SimpleNamespace(sha256="1" * 64), recipe=recipe)
+
+def manifest(precision="fp32", version_compatible=False, size=4, dtype="float32"):
+    return SimpleNamespace(
+        spec=Spec(),
+        plan=SimpleNamespace(sha256="1" * 64),
+        recipe=SimpleNamespace(precision=precision, version_compatible=version_compatible),
+        tensors=tensor_records(dtype, (1, 4, size, size, size)),
+        command=COMMAND,
+    )
 
 
 def library(fakes):
     return import_runner().Library(str(fakes.tensorrt), driver=str(fakes.driver))
 
 
-def engine(fakes, folder, words="", **options):
+def engine(fakes, folder, words="", *, known=None, **options):
     plan = folder / "tiny.plan"
     plan.write_bytes(f"FAKE PLAN {words}".encode())
-    return TensorRtEngine(plan, manifest(), library=library(fakes), **options)
+    said = {"size": 4, "dtype": "float32", **dict(word.split("=") for word in words.split() if "=" in word)}
+    known = manifest(size=int(said["size"]), dtype=said["dtype"]) if known is None else known
+    return TensorRtEngine(plan, known, library=library(fakes), **options)
 
 
 def test_an_engine_tells_what_the_backend_asks(fakes, tmp_path):
@@ -66,6 +76,28 @@ def test_a_plan_that_is_not_the_pipelines_is_refused_with_its_path(fakes, tmp_pa
         engine(fakes, tmp_path, "stripped=9")
     with pytest.raises(EngineError, match=r"none.plan: the plan cannot be read \(No such file"):
         TensorRtEngine(tmp_path / "none.plan", manifest(), library=library(fakes))
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        tensor_records("float16", (1, 4, 6, 6, 6)),
+        tensor_records("float32", (1, 4, 8, 6, 6)),
+        tensor_records("float32", (1, 4, 6, 6, 6), names=("data", "softmax_lbl3")),
+        tensor_records("float32", (1, 4, 6, 6, 6), names=("data_crop", "softmax")),
+    ],
+    ids=["type", "shape", "input", "output"],
+)
+def test_an_engine_whose_tensors_are_not_the_manifests_is_refused_and_both_sides_are_named(fakes, tmp_path, tensors):
+    known = manifest()
+    known.tensors = tensors
+    ours = tensors.input
+    theirs = r"tiny.plan: the plan takes data_crop: float32 \(1, 4, 6, 6, 6\) and gives softmax_lbl3: "
+    with pytest.raises(EngineError, match=theirs) as caught:
+        engine(fakes, tmp_path, "size=6", known=known)
+    assert f"its manifest says {ours.name}: {ours.dtype} {ours.shape} and {tensors.output.name}: " in str(caught.value)
+    assert str(caught.value).endswith(f"build it again: `{COMMAND}`")
+    assert fakes.tensorrt_state().contexts == 0
 
 
 def test_a_package_without_the_runner_says_how_to_build_it(monkeypatch):

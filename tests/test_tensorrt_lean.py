@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import shutil
 import subprocess
 import sys
 
@@ -67,6 +69,18 @@ def test_a_driver_that_tensorrts_cuda_does_not_start_with_gives_no_runtime(lean,
     assert "EngineError" in said
     assert "gives no runtime on Fake GPU: update NVIDIA's driver" in said
     assert "[TensorRT: createInferRuntime: Error Code 6: API Usage Error (CUDA initialization failure" in said
+
+
+def test_a_library_that_was_cut_short_is_refused_and_not_mapped(lean, compiled_fakes, tmp_path):
+    cut = tmp_path / "libnvinfer_lean.so.10"
+    shutil.copyfile(lean, cut)
+    nbytes = cut.stat().st_size
+    for left in (nbytes - 1, nbytes // 2, 1 << 16):
+        os.truncate(cut, left)
+        said = load(cut, driver=compiled_fakes.driver)
+        assert f"the file is cut short, it has {left} bytes and its headers speak of {nbytes}: install it again" in said
+    os.truncate(cut, 40)
+    assert "cannot be loaded" in load(cut, driver=compiled_fakes.driver)
 
 
 def test_a_real_library_of_another_major_is_refused(has_runner, compiled_fakes):

@@ -185,8 +185,9 @@ def test_an_engine_whose_labels_differ_is_out_however_fast(model):
 
 def test_engines_of_float16_are_asked_in_float16(tmp_path):
     model = tiny_model(tmp_path / "tiny.onnx", dtype="FLOAT16")
-    manifest, _ = tuned(Bench({"widened16": 0.9}, half=True), model)
-    assert manifest.recipe == Recipe(grouped="widened16")
+    recipe = Recipe(scale="as_is")
+    manifest, _ = tuned(Bench({"widened16": 0.9}, half=True), model, recipe)
+    assert manifest.recipe == Recipe(grouped="widened16", scale="as_is")
 
 
 def test_a_tuning_in_which_nothing_agrees_writes_nothing(model):

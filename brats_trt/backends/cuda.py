@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Volumes = Sequence[tuple[Modality, "Volume"]]
 LARGEST_SHAPE = (256, 256, 256)
 _COPIERS = min(4, os.cpu_count() or 1)
-_CROP_CONSTANT = 15  # first bit of the fault in common.cuh
+_CROP_CONSTANT, _CROP_FAINT = 15, 19  # first bits of the faults in common.cuh
 _STAGES = ("prepare", "infer", "restore", "regions")
 
 
@@ -107,7 +107,7 @@ class CudaBackend:
         ------
         CaseError
             If a volume is longer than 1024 voxels or larger than the memory taken, has no foreground or a constant
-            one, or the head is flat.
+            one, or the head is flat; with the card's normalisation also where intensities deviate by less than 2^-100.
         EngineError
             If the network gives values that are not finite.
         """
@@ -206,9 +206,14 @@ class CudaBackend:
             raise EngineError(
                 "the network gave probabilities that are not finite; build the engine in fp32, or convert it again"
             )
-        for k, (_, volume) in enumerate(volumes):
+        for k, (modality, volume) in enumerate(volumes):
             if int(plan["status"]) >> (_CROP_CONSTANT + k) & 1:
                 raise CaseError(f"{volume.source}: the foreground is constant; expected a head: look at the volume")
+            if int(plan["status"]) >> (_CROP_FAINT + k) & 1:
+                raise CaseError(
+                    f"{volume.source}: the intensities of {modality} differ by less than a GPU's float32 keeps apart "
+                    f"(mean {found[k].mean:g}); expected scanner units: export the series again, or use device='cpu'"
+                )
         if int(plan["status"]):
             raise EngineError(f"the device reported the status {int(plan['status']):#x} that the host does not know")
         lower = [int(n) for n in plan["lower"]]

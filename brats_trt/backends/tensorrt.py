@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..errors import EngineError
 from ..spec import Spec
 from .device import Dim3
-from .model import CLASSES
+from .engine_tensors import EngineTensor, KnownTensors, check_tensors
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from .._tensorrt import Engine, Library, Tensor
+    from .._tensorrt import Engine, Library
 
 # Packages of pip's that hold libraries, the whole runtime before the lean one.
 _PACKAGES = ("tensorrt_libs", "tensorrt_lean_libs", "tensorrt_rtx_libs")
@@ -58,6 +58,14 @@ class PlanManifest(Protocol):
     @property
     def recipe(self) -> PlanRecipe:
         """How it was built."""
+
+    @property
+    def tensors(self) -> KnownTensors:
+        """What it takes and gives."""
+
+    @property
+    def command(self) -> str:
+        """The command line that builds it again."""
 
 
 def import_runner() -> ModuleType:
@@ -127,7 +135,8 @@ class TensorRtEngine:
     Raises
     ------
     EngineError
-        If there is nothing to run the plan with, TensorRT refuses it, or its tensors are not those of the pipeline.
+        If there is nothing to run the plan with, TensorRT refuses it, or its tensors are not those of the pipeline or
+        of the manifest.
     """
 
     runtime = "tensorrt"
@@ -150,7 +159,7 @@ class TensorRtEngine:
             library = open_library(library, device=device, host_code=manifest.recipe.version_compatible)
         try:
             engine = runner.Engine(library, data)
-            self._source, self._target = _check_tensors(engine)
+            self._source, self._target = check_tensors(_tensors(engine), manifest.tensors, manifest.command)
             self._context = runner.Context(engine, graph=graph)
         except EngineError as fault:
             raise EngineError(f"{plan}: {fault}") from None
@@ -194,17 +203,5 @@ class TensorRtEngine:
         return times
 
 
-def _check_tensors(engine: Engine) -> tuple[Tensor, Tensor]:
-    """The input and the output, after a look at both."""
-    inputs = [tensor for tensor in engine.tensors if tensor.input]
-    outputs = [tensor for tensor in engine.tensors if not tensor.input]
-    found = [f"{tensor.name}: {tensor.dtype} {tensor.shape}" for tensor in engine.tensors]
-    fits = len(inputs) == len(outputs) == 1 and inputs[0].shape == outputs[0].shape
-    shape = inputs[0].shape if fits else ()
-    same = fits and inputs[0].dtype == outputs[0].dtype and inputs[0].dtype in ("float16", "float32")
-    if not same or len(shape) != 5 or shape[:2] != (1, CLASSES):
-        raise EngineError(
-            f"the plan has the tensors {found}; expected one input and one output of (1, {CLASSES}, D, H, W), both "
-            "float16 or both float32: build it from a model of `brats-trt convert`"
-        )
-    return inputs[0], outputs[0]
+def _tensors(engine: Engine) -> list[EngineTensor]:
+    return [EngineTensor(tensor.name, tensor.dtype, tuple(tensor.shape), tensor.input) for tensor in engine.tensors]

@@ -7,7 +7,6 @@ came from, so that none outlives it. A null pointer of the library is None here,
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,8 @@ from ..errors import EngineError
 from ..spec import Spec
 from .cupy_device import CupyDevice
 from .device import Dim3
-from .model import CLASSES
+from .engine_tensors import EngineTensor, check_tensors
+from .rtx_kernels import KernelCache
 
 if TYPE_CHECKING:
     from ..plans.flavour import Flavour
@@ -24,29 +24,30 @@ if TYPE_CHECKING:
 _DTYPES = {"FLOAT": "float32", "HALF": "float16"}
 
 
-@dataclass(frozen=True)
-class _Tensor:
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    is_input: bool
-
-
 class RtxEngine:
     """A plan with one execution context: a `DeviceEngine`. The manifest is to be checked before.
 
     One thread runs it at a time; others wait.
 
+    Parameters
+    ----------
+    graph
+        Have the library capture a CUDA graph in the second run and replay it from the third on. Off unless asked for:
+        its documents do not say what a captured graph does when the addresses change, which mirror averaging has them
+        do, and no GPU has shown it; `scripts/gpu_check` runs both ways.
+    kernels
+        The file in which compiled kernels are kept, see `rtx_kernels`; None compiles them each time.
+
     Raises
     ------
     EngineError
         Without a plan, a GPU or the library, if the library refuses the plan, or if its tensors are not those of the
-        pipeline.
+        pipeline or of the manifest.
     """
 
     runtime = "tensorrt-rtx"
 
-    def __init__(self, plan: Path, manifest: Manifest) -> None:
+    def __init__(self, plan: Path, manifest: Manifest, *, graph: bool = False, kernels: Path | None = None) -> None:
         from ..plans.flavour import load_flavour
 
         try:
@@ -59,8 +60,11 @@ class RtxEngine:
         self._device = CupyDevice()  # asked for first: without a GPU the library hands out objects that crash
         with self._device.current():
             engine = _deserialised(self._flavour, content, plan)
-            self._source, self._target = _check_tensors(plan, engine)
-            self._context = _context(self._flavour, engine, plan)
+            self._source, self._target = _checked(plan, engine, manifest)
+            config = _runtime_config(self._flavour, engine, plan, graph=graph)
+            self._kernels = None if kernels is None else KernelCache(config, kernels)
+            self._context = _context(self._flavour, engine, config, plan)
+        self._unkept = self._kernels
         self._plan = plan
         self._lock = threading.Lock()
         self.spec: Spec = manifest.spec
@@ -91,6 +95,9 @@ class RtxEngine:
                     raise _refusal(self._flavour, self._plan, f"the address {address:#x} of {tensor.name!r}", lines)
             if not self._context.execute_async_v3(handle):
                 raise _refusal(self._flavour, self._plan, "the run", lines)
+            if self._unkept is not None:
+                self._unkept.keep()
+                self._unkept = None
 
 
 def _deserialised(flavour: Flavour, content: bytes, plan: Path) -> Any:
@@ -105,9 +112,21 @@ def _deserialised(flavour: Flavour, content: bytes, plan: Path) -> Any:
     return engine
 
 
-def _context(flavour: Flavour, engine: Any, plan: Path) -> Any:
+def _runtime_config(flavour: Flavour, engine: Any, plan: Path, *, graph: bool) -> Any:
+    strategies = flavour.module.CudaGraphStrategy
+    strategy = strategies.WHOLE_GRAPH_CAPTURE if graph else strategies.DISABLED
     with flavour.log.listening() as lines:
-        context = engine.create_execution_context()
+        config = engine.create_runtime_config()
+        if config is not None:
+            config.cuda_graph_strategy = strategy
+    if config is None or config.cuda_graph_strategy != strategy:
+        raise _refusal(flavour, plan, f"a runtime configuration with the CUDA graph strategy {strategy.name}", lines)
+    return config
+
+
+def _context(flavour: Flavour, engine: Any, config: Any, plan: Path) -> Any:
+    with flavour.log.listening() as lines:
+        context = engine.create_execution_context(config)
     if context is None:
         raise _refusal(flavour, plan, "to make an execution context", lines)
     return context
@@ -122,27 +141,18 @@ def _refusal(flavour: Flavour, plan: Path, what: str, lines: list[str]) -> Engin
     )
 
 
-def _check_tensors(plan: Path, engine: Any) -> tuple[_Tensor, _Tensor]:
-    """The input and the output, after a look at both."""
-    names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
-    tensors = [_tensor(engine, name) for name in names]
-    inputs = [tensor for tensor in tensors if tensor.is_input]
-    outputs = [tensor for tensor in tensors if not tensor.is_input]
-    alike = len(inputs) == len(outputs) == 1 and (inputs[0].shape, inputs[0].dtype) == (
-        outputs[0].shape,
-        outputs[0].dtype,
-    )
-    shape = inputs[0].shape if alike and inputs[0].dtype in _DTYPES.values() else ()
-    if len(shape) != 5 or shape[:2] != (1, CLASSES) or min(shape) < 1:
-        raise EngineError(
-            f"{plan}: the plan has the tensors {[f'{t.name}: {t.dtype} {t.shape}' for t in tensors]}; expected one "
-            f"input and one output of (1, {CLASSES}, D, H, W), both float16 or both float32: build it from a model of "
-            "`brats-trt convert`"
-        )
-    return inputs[0], outputs[0]
+def _checked(plan: Path, engine: Any, manifest: Manifest) -> tuple[EngineTensor, EngineTensor]:
+    try:
+        return check_tensors(_tensors(engine), manifest.tensors, manifest.command)
+    except EngineError as fault:
+        raise EngineError(f"{plan}: {fault}") from None
 
 
-def _tensor(engine: Any, name: str) -> _Tensor:
+def _tensors(engine: Any) -> list[EngineTensor]:
+    return [_tensor(engine, engine.get_tensor_name(index)) for index in range(engine.num_io_tensors)]
+
+
+def _tensor(engine: Any, name: str) -> EngineTensor:
     kind = str(engine.get_tensor_dtype(name).name)
     shape = tuple(int(axis) for axis in engine.get_tensor_shape(name))
-    return _Tensor(name, _DTYPES.get(kind, kind.lower()), shape, engine.get_tensor_mode(name).name == "INPUT")
+    return EngineTensor(name, _DTYPES.get(kind, kind.lower()), shape, engine.get_tensor_mode(name).name == "INPUT")

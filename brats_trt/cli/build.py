@@ -50,8 +50,12 @@ def build_engine(
     norm: Annotated[str, typer.Option(help="native_cast, native_half or decomposed.")] = "native_cast",
     grouped: Annotated[str, typer.Option(help="Grouped convolutions: as_is, widened16, widened32 or dense.")] = "as_is",
     deconvolution: Annotated[str, typer.Option(help="as_is or pixel_shuffle.")] = "as_is",
-    scale: Annotated[str, typer.Option(help="Values inside the network: as_is, quarter or sixteenth.")] = "as_is",
-    audit: Annotated[bool, typer.Option("--audit", help="Find out on the CPU what FP16 costs this model.")] = False,
+    scale: Annotated[
+        str, typer.Option(help="Values inside: as_is, quarter or sixteenth; auto is quarter in fp16, as_is in fp32.")
+    ] = "auto",
+    audit: Annotated[
+        bool, typer.Option("--audit", help="Find out on the CPU what FP16 costs this model; refuse an overflow.")
+    ] = False,
     tune: Annotated[
         bool, typer.Option("--tune", help="Build the graph's rewrites, time them on the GPU here and keep the fastest.")
     ] = False,
@@ -103,15 +107,10 @@ def build_engine(
 
 
 def _audit(content: bytes) -> Mapping[str, Any]:
-    from tempfile import TemporaryDirectory
-
-    from ..plans.audit import audit
+    from ..plans.audit import audit_graph
 
     stderr().print("finding out on the CPU what FP16 costs", markup=False)
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "graph.onnx"
-        path.write_bytes(content)
-        return audit(path).to_json()
+    return audit_graph(content)
 
 
 def _tune(

@@ -34,6 +34,7 @@ def examine(
     sections["gpu"] = _gpu()
     sections["cupy"] = _cupy()
     sections |= {name: _library(name) for name in ("tensorrt", "tensorrt-rtx")}
+    sections["runner"] = _runner()
     width = max(map(len, sections))
     for name, finding in sections.items():
         stdout().print(f"{name:<{width}}  {finding}", markup=False)
@@ -87,6 +88,25 @@ def _library(name: str) -> str:
     return f"{flavour.version}; builds plans {'where a GPU is' if flavour.needs_gpu else 'with or without a GPU'}"
 
 
+def _runner() -> str:
+    """What runs TensorRT's plans: the compiled module, and the library that it would load."""
+    from ..backends.tensorrt import import_runner, open_library, packaged_library
+    from ..plans.flavour import INSTALL
+
+    try:
+        runner = import_runner()
+    except EngineError as fault:
+        return one_line(fault)
+    drives = f"drives {runner.flavour} {runner.headers_version} and later of its major"
+    packaged = packaged_library(runner.library_names)
+    found = packaged or f"no {runner.library_names[0]} in pip's packages ({INSTALL[runner.flavour]})"
+    try:
+        library = open_library()
+    except EngineError as fault:
+        return f"{drives}; {found}; {one_line(fault)}"
+    return f"{drives}; {library.path} of version {library.version} on {library.device_name}"
+
+
 def _is_installed(package: str) -> bool:
     return not _installed(package).startswith("missing")
 
@@ -94,4 +114,4 @@ def _is_installed(package: str) -> bool:
 def _gpu() -> str:
     if not Path("/proc/driver/nvidia/version").exists():
         return "no NVIDIA driver; everything runs on the CPU"
-    return "an NVIDIA driver is there, but this version runs on the CPU only"
+    return "an NVIDIA driver is there; a plan, or a model with device cuda, runs on the GPU"

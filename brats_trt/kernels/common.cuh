@@ -71,7 +71,7 @@ struct Plan {
 };
 
 // Bits of Plan::status; the modality's or axis's number is added to the first of each kind.
-enum Fault : int { empty = 0, constant = 4, overflow = 8, flat = 12, crop_constant = 15 };
+enum Fault : int { empty = 0, constant = 4, overflow = 8, flat = 12, crop_constant = 15, crop_faint = 19 };
 
 struct AxisTap {
     int lower;

@@ -64,6 +64,18 @@ extern "C" __global__ void __launch_bounds__(128)
     }
 }
 
+namespace brats {
+
+// Samples are floats, of which -ftz takes up to 2^-126: beside a deviation from 2^-100 on that is 2^-26 of a score. The
+// foreground's moments are of the voxels as stored, which no flush has touched.
+__device__ __forceinline__ bool is_faint(const Moments& foreground, const Moments& resampled) {
+    constexpr double least_variance = 0x1p-200;
+    return variance_of(foreground) < least_variance ||
+           (variance_of(resampled) > 0.0 && variance_of(resampled) < least_variance);
+}
+
+}  // namespace brats
+
 // For the card's normalisation: the parts of four resampled crops -> their moments.
 extern "C" __global__ void __launch_bounds__(128) plan_crop(const Foreground* parts, Plan* made) {
     if (made->status != 0) return;
@@ -71,6 +83,9 @@ extern "C" __global__ void __launch_bounds__(128) plan_crop(const Foreground* pa
     const int modality = threadIdx.x / 32;
     if (threadIdx.x % 32 != 0) return;
     made->resampled[modality] = merged.moments;
-    if (!(variance_of(merged.moments) > 0.0))
-        atomicOr(reinterpret_cast<UInt64*>(&made->status), 1ULL << (Fault::crop_constant + modality));
+    const bool faint = is_faint(made->modality[modality].moments, merged.moments);
+    if (faint || !(variance_of(merged.moments) > 0.0)) {
+        const Fault fault = faint ? Fault::crop_faint : Fault::crop_constant;
+        atomicOr(reinterpret_cast<UInt64*>(&made->status), 1ULL << (fault + modality));
+    }
 }

@@ -11,12 +11,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import CaseError
+from ..errors import CaseError, EngineError
 from ..spec import LABEL_VALUES
 from .twin import FLOAT16_MAX, MOVES, Step, Twin, TwinEvaluation
 
@@ -153,6 +154,32 @@ def audit(model: Path, *, cases: int = 2, threads: int | None = None) -> Audit:
         worst_layers=tuple(sorted(tally.layers.values(), key=lambda layer: -layer.relative_error)[:_WORST_LAYERS]),
         overflows=tuple(tally.overflows.values()),
     )
+
+
+def audit_graph(content: bytes, *, cases: int = 2) -> Mapping[str, Any]:
+    """Audit the graph that a plan is to be built from, as `build_plan` wants it.
+
+    Parameters
+    ----------
+    content
+        An ONNX file's, typed and rewritten.
+
+    Raises
+    ------
+    EngineError
+        If a value passes what float16 holds, or as `audit` does.
+    """
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "graph.onnx"
+        path.write_bytes(content)
+        found = audit(path, cases=cases)
+    if found.overflows:
+        where = ", ".join(f"{node.name!r} ({node.operator}, {node.largest:,.0f})" for node in found.overflows)
+        raise EngineError(
+            f"values pass float16's {FLOAT16_MAX:,.0f} behind {where}, and the plan would give NaN: build with a "
+            "smaller scale (--scale quarter, or sixteenth), or build a float32 model with --precision fp32"
+        )
+    return found.to_json()
 
 
 class _Tally:

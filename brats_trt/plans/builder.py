@@ -52,7 +52,7 @@ def build_plan(
     Parameters
     ----------
     model
-        An ONNX file. A float32 one is typed where the recipe says "fp16"; one that is typed already is taken as it is.
+        An ONNX file. A float32 one is typed where the recipe says "fp16"; types that are there already stay.
     progress
         Told the phase and the share of the build that is done, from any thread.
     audit

@@ -23,7 +23,7 @@ from ..errors import EngineError
 from .compatibility import plan_fault
 from .manifest import read_manifest, write_manifest
 from .recipe import Recipe
-from .records import SCHEMA, RuntimeIdentity
+from .records import SCHEMA, Manifest, RuntimeIdentity
 
 if TYPE_CHECKING:
     from ..backends.model import Model
@@ -43,6 +43,13 @@ def cache_folder() -> Path:
     if common := os.environ.get("XDG_CACHE_HOME"):
         return Path(common) / "brats_trt"
     return Path.home() / ".cache" / "brats_trt"
+
+
+def kernels_file(manifest: Manifest, identity: RuntimeIdentity) -> Path:
+    """Where the kernels are kept that TensorRT-RTX compiles of a plan for a GPU."""
+    capability = "{}.{}".format(*identity.compute_capability)
+    name = f"{manifest.plan.sha256[:_KEY_DIGITS]}-{capability}-{identity.version}.kernels"
+    return cache_folder() / "kernels" / name
 
 
 def cached_plan(

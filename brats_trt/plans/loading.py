@@ -12,7 +12,7 @@ from ..backends import StageOptions
 from ..backends.cuda import CudaBackend
 from ..errors import EngineError
 from ..spec import Spec
-from .cache import PlanWarning, cached_plan
+from .cache import PlanWarning, cached_plan, kernels_file
 from .compatibility import check_manifest
 from .flavour import FlavourName
 from .golden import check_golden
@@ -49,15 +49,15 @@ class GpuRuntime:
             version = load_flavour(flavour).version
         self.identity = RuntimeIdentity(flavour, version, device.name, device.compute_capability)
 
-    def load(self, plan: Path, manifest: Manifest) -> DeviceEngine:
-        """Deserialise a plan whose manifest was checked."""
+    def load(self, plan: Path, manifest: Manifest, kernels: Path | None = None) -> DeviceEngine:
+        """Deserialise a plan whose manifest was checked; `kernels` is where TensorRT-RTX keeps what it compiles."""
         if self._library is not None:
             from ..backends.tensorrt import TensorRtEngine
 
             return TensorRtEngine(plan, manifest, library=self._library)
         from ..backends.tensorrt_rtx import RtxEngine
 
-        return RtxEngine(plan, manifest)
+        return RtxEngine(plan, manifest, kernels=kernels)
 
 
 def load_backend(
@@ -98,7 +98,8 @@ def load_backend(
         )
     runtime = GpuRuntime(manifest.runtime.flavour, device, version_compatible=manifest.recipe.version_compatible)
     check_manifest(manifest, plan, runtime.identity)
-    engine = runtime.load(plan, manifest if spec is None else replace(manifest, spec=spec))
+    known = manifest if spec is None else replace(manifest, spec=spec)
+    engine = runtime.load(plan, known, kernels_file(manifest, runtime.identity))
     if self_check:
         check_golden(device, engine, manifest.golden, command=manifest.command)
     return CudaBackend(device, engine, options, **memory)

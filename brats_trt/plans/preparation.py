@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def prepared(model: Model, recipe: Recipe) -> bytes:
-    """A model's file as TensorRT gets it; a graph that is typed already is taken as it is.
+    """A model's file as TensorRT gets it; types that it has already stay, and what the recipe rewrites is rewritten.
 
     Raises
     ------
     EngineError
-        If the model is of another precision than the recipe and cannot be given it, or its input and output differ in
-        type.
+        If the model is of another precision than the recipe and cannot be given it, its input and output differ in
+        type, or a rewrite does not fit it.
     """
     import onnx
 
@@ -39,16 +39,19 @@ def prepared(model: Model, recipe: Recipe) -> bytes:
             content = to_fp16(proto)
         except EngineError as fault:
             raise EngineError(f"{model.path}: {fault}") from None
-    return _rewritten(content, recipe) if recipe.rewritten else content
+    return _rewritten(model, content, recipe) if recipe.rewritten else content
 
 
-def _rewritten(content: bytes, recipe: Recipe) -> bytes:
+def _rewritten(model: Model, content: bytes, recipe: Recipe) -> bytes:
     import onnx
 
     from ..export.rewrites import rewrite
 
     names: Any = recipe.variants  # which of them are known is for `rewrite` to say
-    rewritten: bytes = rewrite(onnx.load_model_from_string(content), **names).SerializeToString()
+    try:
+        rewritten: bytes = rewrite(onnx.load_model_from_string(content), **names).SerializeToString()
+    except EngineError as fault:
+        raise EngineError(f"{model.path}: {fault}") from None
     return rewritten
 
 

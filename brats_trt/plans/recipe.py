@@ -16,6 +16,8 @@ PlanPrecision = Literal["fp16", "fp32"]
 HardwareLevel = Literal["ampere_plus", "same_compute_capability"]
 
 HIGHEST_LEVEL = 5
+AUTO = "auto"
+_SCALES: dict[PlanPrecision, str] = {"fp16": "quarter", "fp32": "as_is"}
 _VARIANTS = ("norm", "grouped", "deconvolution", "scale")
 _SWITCHES = ("version_compatible", "stripped", "refittable")
 
@@ -28,8 +30,11 @@ class Recipe:
     ----------
     precision
         "fp16": the typed graph, norms and softmax in float32; "fp32": everything in float32.
-    norm, grouped, deconvolution, scale
+    norm, grouped, deconvolution
         Names of the graph's exact rewrites (`brats_trt.export.rewrites`); the defaults leave it as it is.
+    scale
+        The rewrite of the values' range. "auto" becomes "quarter" in fp16, whose 65504 a network passes as it is, and
+        "as_is" in fp32; a recipe that is made always has the name itself.
     optimisation_level
         TensorRT's, 0 to 5: how long it looks for fast kernels.
     version_compatible
@@ -53,7 +58,7 @@ class Recipe:
     norm: str = "native_cast"
     grouped: str = "as_is"
     deconvolution: str = "as_is"
-    scale: str = "as_is"
+    scale: str = AUTO
     optimisation_level: int = 3
     version_compatible: bool = False
     hardware_compatible: HardwareLevel | None = None
@@ -73,6 +78,8 @@ class Recipe:
             )
         if not 0 <= self.optimisation_level <= HIGHEST_LEVEL:
             raise CaseError(f"optimisation level {self.optimisation_level}; expected 0 to {HIGHEST_LEVEL}")
+        if self.scale == AUTO:
+            object.__setattr__(self, "scale", _SCALES[self.precision])
 
     def __str__(self) -> str:
         return " ".join(self.options())
@@ -84,8 +91,8 @@ class Recipe:
 
     @property
     def rewritten(self) -> bool:
-        """Whether any rewrite is not the default."""
-        return self.variants != _DEFAULT.variants
+        """Whether any rewrite changes the graph."""
+        return self.variants != {**_DEFAULT.variants, "scale": "as_is"}
 
     def to_json(self) -> dict[str, Any]:
         """As a manifest keeps it."""
@@ -109,9 +116,9 @@ class Recipe:
             raise EngineError(f"the plan's recipe is not readable ({fault!r}): build the plan again") from None
 
     def options(self) -> list[str]:
-        """The options of `brats-trt build` that repeat it; defaults are left out, but for the precision."""
-        options = ["--precision", self.precision]
-        for name in (*_VARIANTS, "optimisation_level", "hardware_compatible"):
+        """The options of `brats-trt build` that repeat it; other defaults than precision and scale are left out."""
+        options = ["--precision", self.precision, "--scale", self.scale]
+        for name in ("norm", "grouped", "deconvolution", "optimisation_level", "hardware_compatible"):
             if getattr(self, name) != getattr(_DEFAULT, name):
                 options += [_flag(name), str(getattr(self, name))]
         for capability in self.capabilities:

@@ -22,7 +22,7 @@ from .draft import Draft, Node, attributes, fault
 Scale = Literal["as_is", "quarter", "sixteenth"]
 _FACTORS: dict[Scale, float] = {"quarter": 2.0**-2, "sixteenth": 2.0**-4}
 _DEFAULT_EPSILON = 1e-5
-_KEEP = "build with scale='as_is'"
+_KEEP = "build with scale='as_is' (--scale as_is)"
 
 # The factor of each channel.
 Channels = NDArray[np.float64]

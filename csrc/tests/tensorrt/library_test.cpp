@@ -1,6 +1,12 @@
 #include "../../tensorrt/library.hpp"
 
 #include <doctest/doctest.h>
+#include <elf.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
 
 #include "fixtures.hpp"
 
@@ -66,6 +72,35 @@ TEST_CASE("a library that is not there is refused with what to install") {
     CHECK(holds(refused, "/nowhere/libnvinfer.so.10 cannot be loaded"));
     CHECK(holds(refused, "pip install 'tensorrt-cu13"));
     CHECK(holds(refusal(""), "no TensorRT library: libnvinfer.so.10 cannot be loaded"));
+}
+
+TEST_CASE("a library's file that was cut short anywhere is refused and not mapped") {
+    const World world;
+    const std::filesystem::path cut = std::filesystem::temp_directory_path() / "libnvinfer_cut.so.10";
+    const auto whole = std::filesystem::file_size(FAKE_TENSORRT);
+    for (const std::uintmax_t nbytes : {std::uintmax_t{4096}, whole / 4, whole / 2, whole - 4096, whole - 1}) {
+        std::filesystem::copy_file(FAKE_TENSORRT, cut, std::filesystem::copy_options::overwrite_existing);
+        std::filesystem::resize_file(cut, nbytes);
+        const std::string refused = refusal(cut.string());
+        CHECK(holds(refused, "the file is cut short, it has " + std::to_string(nbytes) + " bytes"));
+        CHECK(holds(refused, "install it again"));
+    }
+    for (const std::uintmax_t nbytes : {0U, 5U, 63U}) {
+        std::filesystem::resize_file(cut, nbytes);
+        CHECK(holds(refusal(cut.string()), "cannot be loaded"));
+    }
+    std::filesystem::remove(cut);
+}
+
+TEST_CASE("headers that speak of more than there can be are refused") {
+    const World world;
+    const std::filesystem::path odd = std::filesystem::temp_directory_path() / "libnvinfer_odd.so.10";
+    std::filesystem::copy_file(FAKE_TENSORRT, odd, std::filesystem::copy_options::overwrite_existing);
+    std::fstream file(odd, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(offsetof(Elf64_Ehdr, e_shoff)).write("\xff\xff\xff\xff\xff\xff\xff\xff", 8);
+    file.close();
+    CHECK(holds(refusal(odd.string()), "its headers speak of 18446744073709551615"));
+    std::filesystem::remove(odd);
 }
 
 TEST_CASE("a library of another major is refused before it is called") {
