@@ -5,7 +5,7 @@ python benchmarks/scaling.py MODEL.onnx --sizes 128 256
 
 Prints two tables. The first is `run_many` over 1, 5 and 20 copies of the sample case, files to files, beside as many
 bare inferences. The second is one phantom, made anew for each matrix size, files to files: medians of each stage. Runs
-with different numbers of threads alternate. With `run_many` the threads that load and save come on top of those numbers.
+with different numbers of threads alternate. In `run_many` the threads that load and save come on top of those numbers.
 """
 
 from __future__ import annotations
