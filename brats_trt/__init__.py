@@ -16,6 +16,7 @@ except ImportError as _fault:
     ) from _fault
 from .errors import BratsTrtError, CaseError, EngineError
 from .geometry import Box
+from .pipeline import CaseOutcome
 from .segmentation import Segmentation
 from .segmenter import CaseWarning, Segmenter, demo_model
 from .spec import Spec
@@ -24,6 +25,7 @@ __all__ = [
     "Box",
     "BratsTrtError",
     "CaseError",
+    "CaseOutcome",
     "CaseWarning",
     "EngineError",
     "Segmentation",

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from .backends import Backend, StageOptions
-from .case import ImageSource, load_case
+from .case import Case, ImageSource, load_case
 from .errors import EngineError
+from .pipeline import CaseOutcome, run_stages
 from .segmentation import Segmentation
 from .spec import LABEL_VALUES, LabelScheme, Spec
 
@@ -42,6 +46,14 @@ class _Choices:
     threads: int | None
     self_check: bool
     largest_shape: tuple[int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class _Loaded:
+    """A case in memory, and how long that took."""
+
+    case: Case
+    milliseconds: float
 
 
 class Segmenter:
@@ -171,15 +183,55 @@ class Segmenter:
         EngineError
             If the network gives values that are not finite.
         """
-        start = perf_counter()
-        modalities = self.spec.modalities
-        case = load_case(volumes, modalities, threads=self._threads)
-        loaded = perf_counter()
-        outcome = self._backend.run([(modality, case.volumes[modality]) for modality in modalities])
-        timings = {"load": (loaded - start) * 1e3, **outcome.timings_ms}
-        timings["total"] = (perf_counter() - start) * 1e3
-        for warning in outcome.warnings:
+        result = self._segment(self._load(volumes))
+        for warning in result.warnings:
             warnings.warn(warning, CaseWarning, stacklevel=2)
+        return result
+
+    def run_many(
+        self, cases: Iterable[ImageSource], *, save: Callable[[Segmentation], object] | None = None
+    ) -> Generator[CaseOutcome, None, None]:
+        """Segment many cases, in their order; while one is computed, the next is loaded and the one before is saved.
+
+        At most two cases are in memory as volumes and two as results, beside the one last yielded. One that fails ends
+        as an outcome with an error, and the others go on. Work begins with the first outcome that is asked for.
+        Closing the generator, as leaving a `for` loop does, drops what is not begun and waits for what is.
+
+        Parameters
+        ----------
+        cases
+            Each as `run` takes it. Iterated in another thread, one case ahead.
+        save
+            Called with each result, one after the other in another thread, before its outcome is yielded; what it
+            raises is the case's error. Such as `lambda result: result.save(f"labels/{result.name}.nii.gz")`.
+
+        Yields
+        ------
+        The outcome of each case: a result or an error. Warnings are issued as by `run`; where warnings are turned into
+        exceptions, that exception is the case's error. A result's total time is that of its own stages.
+
+        Raises
+        ------
+        Exception
+            What iterating `cases` raises, after the outcomes of the cases before.
+        """
+        stages: list[Callable[[Any], Any]] = [self._load, self._segment]
+        if save is not None:
+            stages.append(partial(_saved, save))
+        with closing(run_stages(cases, stages)) as outcomes:
+            yield from map(_warned, outcomes)
+
+    def _load(self, volumes: ImageSource) -> _Loaded:
+        start = perf_counter()
+        case = load_case(volumes, self.spec.modalities, threads=self._threads)
+        return _Loaded(case, (perf_counter() - start) * 1e3)
+
+    def _segment(self, loaded: _Loaded) -> Segmentation:
+        start = perf_counter()
+        case = loaded.case
+        outcome = self._backend.run([(modality, case.volumes[modality]) for modality in self.spec.modalities])
+        timings = {"load": loaded.milliseconds, **outcome.timings_ms}
+        timings["total"] = loaded.milliseconds + (perf_counter() - start) * 1e3
         return Segmentation(
             name=case.name,
             labels=outcome.labels,
@@ -193,6 +245,21 @@ class Segmenter:
             warnings=outcome.warnings,
             model_sha256=self.model_sha256,
         )
+
+
+def _saved(save: Callable[[Segmentation], object], result: Segmentation) -> Segmentation:
+    save(result)
+    return result
+
+
+def _warned(outcome: CaseOutcome) -> CaseOutcome:
+    """The outcome, with its warnings issued where the caller of `run_many` stands."""
+    try:
+        for warning in outcome.result.warnings if outcome.result is not None else ():
+            warnings.warn(warning, CaseWarning, stacklevel=3)
+    except CaseWarning as fault:
+        return replace(outcome, result=None, error=fault)
+    return outcome
 
 
 def _backend(path: Path, device: Device, options: StageOptions, choices: _Choices) -> Backend:

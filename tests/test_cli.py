@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
+import threading
 import weakref
 from io import StringIO
 from tempfile import gettempdir
@@ -252,35 +254,71 @@ def test_an_unexpected_fault_in_one_case_is_told_and_the_others_go_on(run, tmp_p
 
 
 def test_an_interrupted_run_reports_what_is_done_and_leaves_nothing_half_written(run, tmp_path, engine, monkeypatch):
+    cases = [head_case(tmp_path / name) for name in ("P1", "P2", "P3", "P4")]
+    load_as_usual, interrupted = Segmenter._load, threading.Event()
+
+    def load(self, case):
+        if "P4" in str(case):
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            interrupted.set()
+        return load_as_usual(self, case)
+
+    save_as_usual = Segmentation.save
+
+    def save(self, path, **options):
+        assert "P2" not in str(path) or interrupted.wait(30)
+        save_as_usual(self, path, **options)
+
+    monkeypatch.setattr(Segmenter, "_load", load)
+    monkeypatch.setattr(Segmentation, "save", save)
+    code, out, err = run("segment", *cases, "-o", tmp_path / "out", "--engine", engine, "--json")
+    assert code not in (0, 2)
+    reported = [entry["case"] for entry in json.loads(out)["cases"]]
+    assert reported == ["P1", "P2"], "P2 was being saved, P3 waited"
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{name}.nii.gz" for name in reported]
+    assert "[2/4]" in err
+    assert "Traceback" not in err
+
+
+def test_messages_come_in_the_order_of_the_cases(run, tmp_path, engine):
+    cases = [head_case(tmp_path / name) for name in ("P1", "P2", "P3", "P4")]
+    volume = heads.volumes()["t2"].astype(np.float32)
+    volume[0, 0, 0] = np.nan
+    save(cases[1] / "P2_t2.nii.gz", volume)
+    (cases[2] / "P3_t1.nii.gz").unlink()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "P1.nii.gz").write_bytes(b"precious")
+    code, _, err = run("segment", *cases, "-o", tmp_path / "out", "--engine", engine)
+    assert code == 2
+    expected = ("[1/4] P1: ", "warning: ", "[2/4] ", "[3/4] P3: ", "[4/4] ")
+    for line, start in zip(err.splitlines(), expected, strict=True):
+        assert line.startswith(start)
+
+
+def test_a_case_whose_output_exists_is_not_worked_on(run, tmp_path, engine, monkeypatch):
     cases = [head_case(tmp_path / name) for name in ("P1", "P2")]
-    segment_as_usual = Segmenter.run
-
-    def interrupted(self, case):
-        if "P2" in str(case):
-            raise KeyboardInterrupt
-        return segment_as_usual(self, case)
-
-    monkeypatch.setattr(Segmenter, "run", interrupted)
-    code, out, _ = run("segment", *cases, "-o", tmp_path / "out", "--engine", engine, "--json")
-    assert code != 0
-    assert [entry["case"] for entry in json.loads(out)["cases"]] == ["P1"]
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["P1.nii.gz"]
+    loaded, load_as_usual = [], Segmenter._load
+    monkeypatch.setattr(Segmenter, "_load", lambda self, case: loaded.append(case.name) or load_as_usual(self, case))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "P1.nii.gz").write_bytes(b"precious")
+    run("segment", *cases, "-o", tmp_path / "out", "--engine", engine)
+    assert loaded == ["P2"]
 
 
 def test_finished_cases_are_not_kept_in_memory(run, tmp_path, engine, monkeypatch):
     kept = []
-    segment_as_usual = Segmenter.run
+    segment_as_usual = Segmenter._segment
 
-    def watched(self, case):
-        assert [reference for reference in kept if reference() is not None] == []
-        result = segment_as_usual(self, case)
+    def watched(self, loaded):
+        assert sum(reference() is not None for reference in kept) <= 3
+        result = segment_as_usual(self, loaded)
         kept.append(weakref.ref(result))
         return result
 
-    monkeypatch.setattr(Segmenter, "run", watched)
-    cases = [head_case(tmp_path / name) for name in ("P1", "P2", "P3")]
+    monkeypatch.setattr(Segmenter, "_segment", watched)
+    cases = [head_case(tmp_path / f"P{number}") for number in range(8)]
     assert run("segment", *cases, "-o", tmp_path / "out", "--engine", engine)[0] == 0
-    assert len(kept) == 3
+    assert len(kept) == 8
 
 
 def test_a_terminal_gets_a_bar(monkeypatch):

@@ -25,7 +25,7 @@ LAYERS = [
     ("backends",),
     ("plans",),
     ("segmentation",),
-    ("nifti_writer",),
+    ("nifti_writer", "pipeline"),
     ("segmenter", "export"),
     ("demo",),
     ("cli",),

@@ -1,4 +1,4 @@
-"""Cases to segment: where their results go, and running them one after the other."""
+"""Cases to segment: where their results go, and running them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import os
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..case import case_name
 from ..errors import BratsTrtError, CaseError
 from ..files import make_folder
+from ..pipeline import CaseOutcome
+from ..segmentation import Segmentation
 from ..segmenter import CaseWarning, Segmenter
 from .console import CaseProgress, one_line
 
@@ -81,34 +84,41 @@ def plan_jobs(cases: list[Path], folder: Path, *, probabilities: bool) -> list[J
 def run_jobs(
     segmenter: Segmenter, jobs: list[Job], progress: CaseProgress, *, overwrite: bool
 ) -> Iterator[Done | Failed]:
-    """Segment and save each case; one that fails leaves nothing behind and does not stop the others."""
-    for job in jobs:
-        progress.start(job.name)
-        try:
-            done = _run(segmenter, job, overwrite=overwrite)
-        except BratsTrtError as fault:
-            progress.done(f"{job.name}: {one_line(fault)}")
-            yield Failed(job, one_line(fault), expected=True)
-        except Exception as fault:  # a fault of ours, or a machine out of memory: say so, and go on with the others
-            error = f"unexpected {type(fault).__name__}: {one_line(fault)}"
-            progress.done(f"{job.name}: {error}\n{traceback.format_exc()}")
-            yield Failed(job, error, expected=False)
-        else:
-            for warning in done.warnings:
-                progress.warn(warning)
-            progress.done(f"{job.labels} in {done.timings_ms['total'] / 1e3:.2f} s")
-            yield done
+    """Segment and save each case, in order; one that fails leaves nothing behind and does not stop the others.
+
+    An interruption is raised after the jobs whose files were complete by then.
+    """
+    by_name = {job.name: job for job in jobs}
+    refused = {job.name: fault for job in jobs if (fault := _refusal(job, overwrite=overwrite))}
+    saved: dict[str, Done] = {}
+
+    def save(result: Segmentation) -> None:
+        saved[result.name] = _save(result, by_name[result.name], overwrite=overwrite)
+
+    cases = [job.case for job in jobs if job.name not in refused]
+    try:
+        with closing(segmenter.run_many(cases, save=save)) as outcomes:
+            for job in jobs:
+                progress.start(job.name)
+                end = refused.get(job.name) or _next_error(outcomes) or saved.pop(job.name)
+                yield _report(job, end, progress)
+    except KeyboardInterrupt:
+        for name in list(saved):
+            yield _report(by_name[name], saved.pop(name), progress)
+        raise
 
 
-def _run(segmenter: Segmenter, job: Job, *, overwrite: bool) -> Done:
+def _refusal(job: Job, *, overwrite: bool) -> CaseError | None:
+    """Why a job is not to be begun."""
     for path in job.outputs:
         if os.path.isdir(path):
-            raise CaseError(f"{path}: is a folder and is kept; choose another output folder")
+            return CaseError(f"{path}: is a folder and is kept; choose another output folder")
         if os.path.lexists(path) and not overwrite:
-            raise CaseError(f"{path}: exists already and is kept; pass --overwrite or another output folder")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CaseWarning)
-        result = segmenter.run(job.case)
+            return CaseError(f"{path}: exists already and is kept; pass --overwrite or another output folder")
+    return None
+
+
+def _save(result: Segmentation, job: Job, *, overwrite: bool) -> Done:
     make_folder(job.labels.parent)
     if job.probabilities is not None:
         result.save_probabilities(job.probabilities, overwrite=overwrite)
@@ -119,3 +129,26 @@ def _run(segmenter: Segmenter, job: Job, *, overwrite: bool) -> Done:
             job.probabilities.unlink(missing_ok=True)
         raise
     return Done(job, result.volumes_ml, dict(result.timings_ms), result.warnings)
+
+
+def _next_error(outcomes: Iterator[CaseOutcome]) -> Exception | None:
+    """Wait for the next case, and hand out its error where it has one."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CaseWarning)  # they are printed with their case
+        return next(outcomes).error
+
+
+def _report(job: Job, end: Done | Exception, progress: CaseProgress) -> Done | Failed:
+    """Print what became of a job."""
+    if isinstance(end, Done):
+        for warning in end.warnings:
+            progress.warn(warning)
+        progress.done(f"{job.labels} in {end.timings_ms['total'] / 1e3:.2f} s")
+        return end
+    if isinstance(end, BratsTrtError):
+        progress.done(f"{job.name}: {one_line(end)}")
+        return Failed(job, one_line(end), expected=True)
+    # A fault of ours, or a machine out of memory: say so, and go on with the others.
+    error = f"unexpected {type(end).__name__}: {one_line(end)}"
+    progress.done(f"{job.name}: {error}\n{''.join(traceback.format_exception(end))}")
+    return Failed(job, error, expected=False)
