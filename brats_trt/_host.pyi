@@ -1,10 +1,12 @@
 """The stages before and after the network, on the CPU."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from numpy import float32, uint8
 from numpy.typing import NDArray
 
+_Weights = NDArray[float32]
 _Index = tuple[int, int, int]
 _Box = tuple[_Index, _Index]
 
@@ -33,11 +35,64 @@ class Foreground:
     def nonfinite(self) -> int:
         """NaN and infinite voxels, which count as background."""
 
+class Network:
+    """A cascade of 3-D U-Nets, built layer by layer; tensors are named by numbers, the input is 0.
+
+    Layers raise ValueError where they do not fit.
+    """
+
+    def __init__(
+        self, size: Sequence[int], *, precision: str, threads: int = 0, instruction_set: str | None = None
+    ) -> None: ...
+    @property
+    def instruction_set(self) -> str:
+        """What its kernels were compiled for."""
+
+    @property
+    def nbytes(self) -> int:
+        """Of all tensors and weights."""
+
+    def average(self, tensor: int) -> int:
+        """Means over 2x2x2 voxels of the input or of such means."""
+
+    def convolve_first(self, tensor: int, weights: _Weights, bias: _Weights | None = None) -> int:
+        """3x3x3 of the input, a group a channel."""
+
+    def convolve(
+        self,
+        tensor: int,
+        *,
+        norm: tuple[_Weights, _Weights, float],
+        groups: int,
+        weights: _Weights,
+        bias: _Weights | None = None,
+        residual: int | None = None,
+    ) -> int:
+        """3x3x3 behind an instance norm (gamma, beta, epsilon) and a ReLU, plus a residual tensor."""
+
+    def reduce(self, tensor: int, *, groups: int, weights: _Weights, bias: _Weights | None = None) -> int:
+        """3x3x3 with stride 2."""
+
+    def mix(self, sources: Sequence[tuple[int, int]], weights: _Weights, bias: _Weights | None = None) -> int:
+        """1x1x1 of (tensor, parts) one behind the other; of several equal parts the greatest is taken."""
+
+    def expand(self, source: tuple[int, int], weights: _Weights, bias: _Weights | None = None) -> int:
+        """2x2x2 with stride 2, transposed, of (tensor, parts)."""
+
+    def classify(self, tensor: int, weights: _Weights, bias: _Weights | None = None) -> int:
+        """1x1x1 to four classes, and their softmax."""
+
+    def run(self, crop: NDArray[float32], softmax: NDArray[float32]) -> None:
+        """Run on float32 (4, D, H, W), into `softmax` of that shape; both C-contiguous. Calls wait for each other."""
+
 class NotFiniteError(ArithmeticError):
     """The network gave a NaN or an infinity."""
 
 def usable_cores() -> int:
     """The cores that this process may run on."""
+
+def network_precisions() -> tuple[str, ...]:
+    """The precisions that networks run in natively on this processor."""
 
 def foreground(volume: NDArray[Any], *, slope: float = 1.0, intercept: float = 0.0, threads: int = 0) -> Foreground: ...
 def gather(

@@ -17,7 +17,8 @@ from .segmentation import Segmentation
 from .spec import LABEL_VALUES, LabelScheme, Spec
 
 if TYPE_CHECKING:
-    from .backends.openvino import Precision
+    from .backends.cpu_engine import Runtime
+    from .backends.precision import Precision
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -35,6 +36,7 @@ def demo_model() -> Path:
 class _Choices:
     """What only some backends look at."""
 
+    runtime: Runtime
     precision: Precision
     spec: Spec | None
     threads: int | None
@@ -61,6 +63,9 @@ class Segmenter:
         Tumour regions smaller than this share of (voxels - voxels of the largest class) are dropped; 0 keeps all.
     labels
         The values written: "brats" (necrotic core 1, oedema 2, enhancing 4), "brats2023" (1, 2, 3) or "msd" (2, 1, 3).
+    runtime
+        What computes the network on the CPU: "native", which is this package's own and knows the cascade that `convert`
+        writes, "openvino", or "auto": native wherever it can. A plan has its own.
     precision
         "fp32", "bf16", "fp16", or "auto": 16 bits only where the processor has them and the labels of this
         model are on record to agree with FP32's. A plan has its own; one that is built for "cuda" is FP16.
@@ -96,6 +101,7 @@ class Segmenter:
         tta: bool = False,
         min_region: float = 0.1,
         labels: LabelScheme = "brats",
+        runtime: Runtime = "auto",
         precision: Precision = "auto",
         spec: Spec | None = None,
         threads: int | None = None,
@@ -115,13 +121,18 @@ class Segmenter:
         self._labels: LabelScheme = labels
         self._threads = threads
         path = demo_model() if engine is None else Path(engine)
-        choices = _Choices(precision, spec, threads, self_check, largest_shape)
+        choices = _Choices(runtime, precision, spec, threads, self_check, largest_shape)
         self._backend = _backend(path, device, options, choices)
 
     @property
     def device(self) -> str:
         """Where it runs."""
         return self._backend.device
+
+    @property
+    def runtime(self) -> str:
+        """What computes the network: "native", "openvino", "tensorrt" or "tensorrt-rtx"."""
+        return self._backend.runtime
 
     @property
     def precision(self) -> str:
@@ -193,15 +204,20 @@ def _backend(path: Path, device: Device, options: StageOptions, choices: _Choice
             f"{path}: a plan runs on a GPU, but device='cpu' was asked for: name the .onnx file that it was built from"
         )
     from .backends.cpu import CpuBackend
+    from .backends.cpu_engine import load_engine
     from .backends.model import read_model
-    from .backends.openvino import OpenVinoEngine
 
     model = read_model(path, choices.spec)
-    engine = OpenVinoEngine(model, precision=choices.precision, threads=choices.threads)
+    engine = load_engine(model, choices.runtime, precision=choices.precision, threads=choices.threads)
     return CpuBackend(engine, options, threads=choices.threads)
 
 
 def _cuda_backend(path: Path, options: StageOptions, choices: _Choices) -> Backend:
+    if choices.runtime != "auto":
+        raise EngineError(
+            f"runtime={choices.runtime!r} computes on the CPU, but {path} was asked for on a GPU: leave the runtime to "
+            "the plan, or pass device='cpu' and an .onnx file"
+        )
     from .backends.cupy_device import CupyDevice
     from .plans.loading import load_backend
     from .plans.manifest import manifest_path

@@ -129,6 +129,7 @@ class TinyEngine:
     size: tuple[int, int, int] = (16, 16, 16)
     half: bool = False
     spec: Spec = field(default_factory=Spec)
+    runtime: str = "tiny"
     precision: str = "fp32"
     sha256: str = "0" * 64
 
@@ -159,6 +160,10 @@ class CpuNetwork:
     @property
     def sha256(self):
         return self.engine.model.sha256
+
+    @property
+    def runtime(self):
+        return self.engine.runtime
 
     @property
     def precision(self):

@@ -27,7 +27,7 @@ def test_the_sample_case_gives_the_label_map_of_the_cpu_backend():
     case = load_case(CASE)
     backend = CudaBackend(device, network, OPTIONS, largest_shape=case.shape)
     outcome = backend.run([(name, case.volumes[name]) for name in MODALITIES])
-    expected = Segmenter(precision="fp32").run(CASE)
+    expected = Segmenter(runtime="openvino", precision="fp32").run(CASE)
     assert outcome.box == expected.box
     different = outcome.labels != expected.labels
     # Kernels work in float32: a voxel may differ where its two greatest probabilities are equal to float32's rounding,

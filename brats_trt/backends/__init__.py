@@ -79,6 +79,10 @@ class Backend(Protocol):
         """The device's name, as the user asks for it."""
 
     @property
+    def runtime(self) -> str:
+        """What computes the network: "native", "openvino", "tensorrt" or "tensorrt-rtx"."""
+
+    @property
     def precision(self) -> str:
         """What the network computes in."""
 

@@ -1,15 +1,15 @@
 """From an ONNX graph of the cascade to the layers of `_host.Network`: what stands between convolutions goes into them.
 
 Norm and ReLU go into the convolution that reads them, a residual into the one that is added to it, the maximum over the
-modalities and the concatenations into the 1x1x1 convolution behind, the softmax into the one in front. Casts are left out:
-the network computes in one precision throughout.
+modalities and the concatenations into the 1x1x1 convolution behind, the softmax into the one in front. Casts are left
+out: the network computes in one precision throughout.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +79,7 @@ class _Convolution:
     stride: int
 
 
-_Value = Union[_Tensor, _Input, _Piece, _Normal, _Joined, _Convolution, Weights]
+_Value: TypeAlias = "_Tensor | _Input | _Piece | _Normal | _Joined | _Convolution | Weights"
 
 
 def build_network(model: ModelProto, size: Sequence[int], make: Callable[[Sequence[int]], Network]) -> Network:
@@ -101,11 +101,8 @@ def build_network(model: ModelProto, size: Sequence[int], make: Callable[[Sequen
     """
     lowering = _Lowering(make(size), model.graph)
     for node in model.graph.node:
-        try:
-            lowering.take(node)
-        except (ValueError, KeyError, IndexError) as fault:
-            raise UnknownGraphError(f"node {node.name or node.output[0]!r} ({node.op_type}): {fault}") from None
-    last = lowering.values[model.graph.output[0].name]
+        lowering.take(node)
+    last = lowering.output(model.graph.output[0].name)
     if not isinstance(last, _Tensor) or last.number != lowering.latest:
         raise UnknownGraphError("the graph's output is not its last softmax")
     return lowering.network
@@ -119,16 +116,36 @@ class _Lowering:
         self.values: dict[str, _Value] = {graph.input[0].name: _Input(0)}
         self.values |= {array.name: np.asarray(numpy_helper.to_array(array)) for array in graph.initializer}
         self.latest = 0
+        self._behind_casts: dict[str, str] = {}
 
     def take(self, node: NodeProto) -> None:
         """Translate one node; the values of its inputs are known."""
-        rule = _RULES.get(node.op_type)
-        if rule is None:
-            raise ValueError("an operator that the network does not have")
-        rule(self, node, _attributes(node))
+        try:
+            if node.op_type not in _RULES:
+                raise ValueError("an operator that the network does not have")
+            _RULES[node.op_type](self, node, _attributes(node))
+        except (ValueError, KeyError, IndexError) as fault:
+            raise UnknownGraphError(f"node {node.name or node.output[0]!r} ({node.op_type}): {fault}") from None
+
+    def name(self, node: NodeProto, i: int) -> str:
+        """The i-th input, as the node that made it calls it: a cast changes nothing."""
+        given = str(node.input[i])
+        return self._behind_casts.get(given, given)
+
+    def value(self, node: NodeProto, i: int) -> _Value:
+        """What the i-th input is."""
+        return self.values[self.name(node, i)]
+
+    def output(self, name: str) -> _Value:
+        """What the graph gives under a name."""
+        return self.values[self._behind_casts.get(name, name)]
+
+    def pass_on(self, node: NodeProto) -> None:
+        """Take a node's output for its input."""
+        self._behind_casts[node.output[0]] = self.name(node, 0)
 
     def weights(self, node: NodeProto, i: int) -> Weights:
-        value = self.values[node.input[i]]
+        value = self.value(node, i)
         if not isinstance(value, np.ndarray):
             raise ValueError("weights that are not constant")
         return np.asarray(value, np.float32)
@@ -183,14 +200,13 @@ def _one_of(values: Sequence[int]) -> int:
 
 
 def _cast(to: _Lowering, node: NodeProto, _: Mapping[str, Any]) -> None:
-    # A convolution is not computed yet: what reads it behind the cast is to find the same one.
-    to.values[node.output[0]] = to.values[node.input[0]]
+    to.pass_on(node)
 
 
 def _convolution(to: _Lowering, node: NodeProto, attributes: Mapping[str, Any]) -> None:
-    source = to.values[node.input[0]]
+    source = to.value(node, 0)
     if isinstance(source, _Convolution):
-        source = to.tensor(node.input[0])
+        source = to.tensor(to.name(node, 0))
     weights = to.weights(node, 1)
     pads = [side // 2 for side in weights.shape[2:]] * 2
     if list(attributes.get("pads", [0] * 6)) != pads or set(attributes.get("dilations", [1])) != {1}:
@@ -206,12 +222,12 @@ def _deconvolution(to: _Lowering, node: NodeProto, attributes: Mapping[str, Any]
     plain = attributes.get("group", 1) == 1 and not any(attributes.get("pads", [0]))
     if weights.shape[2:] != (2, 2, 2) or _one_of(attributes["strides"]) != 2 or not plain:
         raise ValueError("a deconvolution other than of 2x2x2 with stride 2")
-    source = to.tensor(node.input[0])
+    source = to.tensor(to.name(node, 0))
     to.values[node.output[0]] = to.made(to.network.expand((source.number, source.parts), weights, to.bias(node)))
 
 
 def _norm(to: _Lowering, node: NodeProto, attributes: Mapping[str, Any]) -> None:
-    source = to.tensor(node.input[0])
+    source = to.tensor(to.name(node, 0))
     if source.parts != 1:
         raise ValueError("a norm of a maximum")
     norm = (to.weights(node, 1), to.weights(node, 2), float(attributes["epsilon"]))
@@ -219,14 +235,14 @@ def _norm(to: _Lowering, node: NodeProto, attributes: Mapping[str, Any]) -> None
 
 
 def _relu(to: _Lowering, node: NodeProto, _: Mapping[str, Any]) -> None:
-    source = to.values[node.input[0]]
+    source = to.value(node, 0)
     if not isinstance(source, _Normal):
         raise ValueError("a ReLU that is not behind a norm")
     to.values[node.output[0]] = _Normal(source.number, source.norm, activated=True)
 
 
 def _sum(to: _Lowering, node: NodeProto, _: Mapping[str, Any]) -> None:
-    first, second = (to.values[name] for name in node.input)
+    first, second = to.value(node, 0), to.value(node, 1)
     if isinstance(first, _Convolution) and isinstance(second, _Tensor):
         layer, residual = first, second
     elif isinstance(second, _Convolution) and isinstance(first, _Tensor):
@@ -241,17 +257,15 @@ def _sum(to: _Lowering, node: NodeProto, _: Mapping[str, Any]) -> None:
 def _split(to: _Lowering, node: NodeProto, attributes: Mapping[str, Any]) -> None:
     if attributes.get("axis", 0) != 1 or (len(node.input) > 1 and len(set(to.weights(node, 1))) != 1):
         raise ValueError("a split that is not into equal parts of the channels")
-    source = to.tensor(node.input[0])
+    source = to.tensor(to.name(node, 0))
     for i, name in enumerate(node.output):
         to.values[name] = _Piece(source.number, i, len(node.output))
 
 
 def _maximum(to: _Lowering, node: NodeProto, _: Mapping[str, Any]) -> None:
-    pieces = [to.values[name] for name in node.input]
+    pieces = [to.value(node, i) for i in range(len(node.input))]
     first = pieces[0]
-    if not isinstance(first, _Piece) or {*pieces} != {
-        _Piece(first.number, i, first.parts) for i in range(first.parts)
-    }:
+    if not isinstance(first, _Piece) or {*pieces} != {_Piece(first.number, i, first.parts) for i in range(first.parts)}:
         raise ValueError("a maximum of other tensors than all parts of one")
     to.values[node.output[0]] = _Tensor(first.number, first.parts)
 
@@ -259,11 +273,11 @@ def _maximum(to: _Lowering, node: NodeProto, _: Mapping[str, Any]) -> None:
 def _concatenation(to: _Lowering, node: NodeProto, attributes: Mapping[str, Any]) -> None:
     if attributes["axis"] != 1:
         raise ValueError("a concatenation that is not of channels")
-    to.values[node.output[0]] = _Joined(tuple(to.tensor(name) for name in node.input))
+    to.values[node.output[0]] = _Joined(tuple(to.tensor(to.name(node, i)) for i in range(len(node.input))))
 
 
 def _means(to: _Lowering, node: NodeProto, attributes: Mapping[str, Any]) -> None:
-    source = to.values[node.input[0]]
+    source = to.value(node, 0)
     side = _one_of(attributes["kernel_shape"])
     if not isinstance(source, _Input) or side not in (2, 4) or _one_of(attributes["strides"]) != side:
         raise ValueError("means of other voxels than 2x2x2 or 4x4x4 of the input")
@@ -274,7 +288,7 @@ def _means(to: _Lowering, node: NodeProto, attributes: Mapping[str, Any]) -> Non
 
 
 def _softmax(to: _Lowering, node: NodeProto, attributes: Mapping[str, Any]) -> None:
-    layer = to.values[node.input[0]]
+    layer = to.value(node, 0)
     if attributes.get("axis", -1) != 1 or not isinstance(layer, _Convolution) or not isinstance(layer.source, _Tensor):
         raise ValueError("a softmax that is not behind a convolution to the classes")
     if layer.weights.shape[0] != 4 or layer.weights.shape[2:] != (1, 1, 1) or layer.source.parts != 1:

@@ -1,4 +1,4 @@
-"""The stages on the CPU: C++ before and after the network, OpenVINO for the network."""
+"""The stages on the CPU, in C++, around a network."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ..errors import CaseError, EngineError
 from ..geometry import Box, without_last_plane
 from ..spec import Modality, Spec
 from . import Outcome, StageOptions
+from .cpu_engine import CpuEngine
 from .foreground import common_box, inspect
-from .openvino import OpenVinoEngine
 from .regions import drop_small_regions
 
 if TYPE_CHECKING:
@@ -44,12 +44,17 @@ class CpuBackend:
 
     device = "cpu"
 
-    def __init__(self, engine: OpenVinoEngine, options: StageOptions, *, threads: int | None = None) -> None:
+    def __init__(self, engine: CpuEngine, options: StageOptions, *, threads: int | None = None) -> None:
         self._engine = engine
         self._options = options
         self._threads = threads or 0
         self._crop = np.zeros((2 if options.tta else 1, 4, *engine.model.size), np.float32)
         self._lock = threading.Lock()
+
+    @property
+    def runtime(self) -> str:
+        """What computes the network."""
+        return self._engine.runtime
 
     @property
     def precision(self) -> str:

@@ -80,6 +80,11 @@ class CudaBackend:
         self._lock = threading.Lock()
 
     @property
+    def runtime(self) -> str:
+        """What computes the network."""
+        return self._engine.runtime
+
+    @property
     def precision(self) -> str:
         """What the network computes in."""
         return self._engine.precision

@@ -100,6 +100,10 @@ class DeviceEngine(Protocol):
         """Of the model's file."""
 
     @property
+    def runtime(self) -> str:
+        """What computes it."""
+
+    @property
     def precision(self) -> str:
         """What the network computes in."""
 

@@ -5,17 +5,14 @@ from __future__ import annotations
 import importlib
 import sys
 from types import ModuleType
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EngineError
-from .agreement import agrees
 from .model import CLASSES, Model
 from .openvino_norms import sum_norms_in_blocks
-
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
+from .precision import Precision, choose_precision
 
 # As OpenVINO names them: the option of INFERENCE_PRECISION_HINT and the capability a processor reports.
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
@@ -45,39 +42,20 @@ def cpu_precisions() -> tuple[str, ...]:
     return tuple(name for name, capability in _CAPABILITIES.items() if capability in capabilities)
 
 
-def choose_precision(model: Model, asked: Precision) -> str:
-    """The precision to compile for: "auto" is 16 bits only where the processor has them and the labels agree.
-
-    Raises
-    ------
-    EngineError
-        If the processor lacks the precision that was asked for.
-    """
-    available = cpu_precisions()
-    if asked == "auto":
-        return next((name for name in ("bf16", "fp16") if name in available and agrees(model, name)), "fp32")
-    if asked not in _HINTS:
-        raise EngineError(f"precision {asked!r} is not known; expected one of {['auto', *_HINTS]}")
-    if asked not in available:
-        raise EngineError(
-            f"precision {asked!r} was asked for, but this processor computes in {list(available)} only: "
-            "use precision='auto'"
-        )
-    return asked
-
-
 class OpenVinoEngine:
     """A compiled network with one inference request.
 
     Raises
     ------
     EngineError
-        If OpenVINO does not compile the model.
+        If OpenVINO does not compile the model, or the processor lacks the precision.
     """
+
+    runtime = "openvino"
 
     def __init__(self, model: Model, *, precision: Precision = "auto", threads: int | None = None) -> None:
         self.model = model
-        self.precision = choose_precision(model, precision)
+        self.precision = choose_precision(model, self.runtime, precision, cpu_precisions())
         openvino = import_openvino()
         options = {
             "INFERENCE_PRECISION_HINT": _HINTS[self.precision],

@@ -130,6 +130,8 @@ class TensorRtEngine:
         If there is nothing to run the plan with, TensorRT refuses it, or its tensors are not those of the pipeline.
     """
 
+    runtime = "tensorrt"
+
     def __init__(
         self,
         plan: Path,

@@ -44,6 +44,8 @@ class RtxEngine:
         pipeline.
     """
 
+    runtime = "tensorrt-rtx"
+
     def __init__(self, plan: Path, manifest: Manifest) -> None:
         from ..plans.flavour import load_flavour
 

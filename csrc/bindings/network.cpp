@@ -38,7 +38,7 @@ const Kernels& kernels_for(const std::string& precision, const std::optional<std
 
 // Runs of one network wait for each other: it has one set of tensors.
 class SerialNetwork {
-  public:
+public:
     SerialNetwork(std::array<std::int64_t, 3> size, const std::string& precision, int threads,
                   const std::optional<std::string>& instruction_set)
         : grid_{size[0], size[1], size[2]}, network_(kernels_for(precision, instruction_set), grid_, threads) {}
@@ -55,7 +55,7 @@ class SerialNetwork {
         network_.run(from, to);
     }
 
-  private:
+private:
     void check(const py::array& array, const std::string& name) const {
         const bool fits = array.dtype().is(py::dtype::of<float>()) && (array.flags() & py::array::c_style) != 0 &&
                           array.size() == 4 * grid_.voxels() && array.ndim() >= 3 &&
@@ -105,8 +105,8 @@ void register_network(py::module_& module) {
                 return self.get().convolve_first(tensor, values(weights), values(bias));
             },
             "tensor"_a, "weights"_a, "bias"_a = py::none(), "3x3x3 of the input, a group a channel.")
-        .def("convolve", convolve, "tensor"_a, py::kw_only(), "norm"_a, "groups"_a, "weights"_a,
-             "bias"_a = py::none(), "residual"_a = py::none(),
+        .def("convolve", convolve, "tensor"_a, py::kw_only(), "norm"_a, "groups"_a, "weights"_a, "bias"_a = py::none(),
+             "residual"_a = py::none(),
              "3x3x3 behind an instance norm (gamma, beta, epsilon) and a ReLU, plus a residual tensor.")
         .def(
             "reduce",
@@ -130,8 +130,9 @@ void register_network(py::module_& module) {
                 return self.get().classify(tensor, values(weights), values(bias));
             },
             "tensor"_a, "weights"_a, "bias"_a = py::none(), "1x1x1 to four classes, and their softmax.")
-        .def("run", &SerialNetwork::run, "crop"_a, "softmax"_a,
-             "Run on float32 (4, D, H, W), into `softmax` of that shape; both C-contiguous. Calls wait for each other.");
+        .def(
+            "run", &SerialNetwork::run, "crop"_a, "softmax"_a,
+            "Run on float32 (4, D, H, W), into `softmax` of that shape; both C-contiguous. Calls wait for each other.");
     module.def(
         "network_precisions",
         [] {

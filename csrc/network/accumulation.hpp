@@ -1,4 +1,5 @@
-// The inner loop of every layer: output channels by vectors of voxels, over words and taps. Included by kernels.cpp only.
+// The inner loop of every layer: output channels by vectors of voxels, over words and taps. Included by kernels.cpp
+// only.
 #pragma once
 
 #include "lanes.hpp"
@@ -26,8 +27,7 @@ struct Position {
 // sums += the taps of every word at `at`; weights are [words][taps][block].
 template <class Word, int Block>
 BRATS_FLAT void accumulate(const std::uint32_t* const (&at)[vectors], std::int64_t words, std::int64_t stride,
-                           const std::int64_t* offsets, int taps, const std::uint32_t* weights,
-                           Sums<Block>& result) {
+                           const std::int64_t* offsets, int taps, const std::uint32_t* weights, Sums<Block>& result) {
     Sums<Block> sums = result;
     for (std::int64_t word = 0; word < words; ++word)
         for (int tap = 0; tap < taps; ++tap, weights += Block) {
@@ -47,7 +47,7 @@ BRATS_FLAT void accumulate(const std::uint32_t* const (&at)[vectors], std::int64
 // The vectors of a tile of `rows` rows, `pitch` words apart in the tile and `width` in the output. Where a row is
 // shorter than a vector, the tile is taken as one row and the words between rows are not used.
 class Positions {
-  public:
+public:
     BRATS_FLAT Positions(std::int64_t rows, std::int64_t width, std::int64_t pitch)
         : rows_(rows),
           width_(width),
@@ -73,11 +73,12 @@ class Positions {
         return found;
     }
 
-  private:
+private:
     std::int64_t rows_, width_, pitch_, a_row_, count_;
 };
 
-// Some of the positions, as many as are computed at once. An odd one out is there twice; `used` of them are to be written.
+// Some of the positions, as many as are computed at once. An odd one out is there twice; `used` of them are to be
+// written.
 struct Some {
     Position at[vectors];
     int used;

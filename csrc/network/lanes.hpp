@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#ifdef __AVX512BF16__
+#ifdef __x86_64__
 #include <immintrin.h>
 #endif
 
@@ -46,6 +46,27 @@ BRATS_FLAT void store(T* to, Vector value) {
     __builtin_memcpy(to, &value, sizeof(value));
 }
 
+// Past the caches, for what is not read soon; `to` is on a vector's boundary.
+BRATS_FLAT void stream(std::uint32_t* to, Words words) {
+#if defined(__AVX512F__)
+    _mm512_stream_si512((__m512i*)to, (__m512i)words);
+#elif defined(__AVX2__)
+    _mm256_stream_si256((__m256i*)to, (__m256i)words);
+#else
+    store(to, words);
+#endif
+}
+
+// After the last `stream` of what other threads are to read.
+BRATS_FLAT void finish_streams() {
+#ifdef __AVX2__
+    _mm_sfence();
+#endif
+}
+
+// Asks for what is read soon, though not at once. The address need not be there.
+BRATS_FLAT void prefetch(const std::uint32_t* words) { __builtin_prefetch(words, 0, 2); }
+
 BRATS_FLAT Floats as_floats(Words words) {
     Floats value;
     __builtin_memcpy(&value, &words, sizeof(value));
@@ -60,7 +81,16 @@ BRATS_FLAT Words as_words(Floats floats) {
 
 BRATS_FLAT Floats all(float value) { return Floats{} + value; }
 
-BRATS_FLAT Floats greater(Floats a, Floats b) { return a > b ? a : b; }
+// Of a NaN and a number, `b`. The masks of all ones only spare the compiler's warnings of undefined lanes.
+BRATS_FLAT Floats greater(Floats a, Floats b) {
+#if defined(__AVX512F__)
+    return (Floats)_mm512_maskz_max_ps(0xffff, (__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+    return (Floats)_mm256_max_ps((__m256)a, (__m256)b);
+#else
+    return a > b ? a : b;
+#endif
+}
 
 BRATS_FLAT float sum(Floats value) {
     float total = 0.0F;
@@ -100,12 +130,13 @@ struct Pair {
         return (Floats)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)wide);
     }
     static BRATS_FLAT Parts split(Words words) { return {{as_floats(words << 16), as_floats(words & 0xffff0000U)}}; }
-    static BRATS_FLAT Words rounded(Floats value) {
-        using Halves = std::uint16_t __attribute__((vector_size(lanes * 2)));
-        return __builtin_convertvector((Halves)_mm512_cvtneps_pbh((__m512)value), Words);
-    }
     static BRATS_FLAT Words join(const Parts& parts) {
-        return rounded(parts.at[0]) | rounded(parts.at[1]) << 16;
+        // All of the first channel, then all of the second; and then in turn.
+        const __m512i halves = (__m512i)_mm512_cvtne2ps_pbh((__m512)parts.at[1], (__m512)parts.at[0]);
+        Words in_turn{};
+        for (int lane = 0; lane < lanes; ++lane)
+            in_turn[lane] = static_cast<std::uint32_t>(lane | (lane + lanes) << 16);
+        return (Words)_mm512_maskz_permutexvar_epi16(0xffffffffU, (__m512i)in_turn, halves);
     }
 };
 #endif

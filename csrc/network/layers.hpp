@@ -1,5 +1,5 @@
-// What the network's layers read, compute and write. A tensor is [planes][depth][height][width] of 32-bit words; a plane
-// is one channel in float32, or two channels in bfloat16.
+// What the network's layers read, compute and write. A tensor is [planes][depth][height][width] of 32-bit words; a
+// plane is one channel in float32, or two channels in bfloat16.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,9 @@
 #include "arithmetic.cuh"
 
 namespace brats::network {
+
+// The longest vector's, in words.
+inline constexpr std::int64_t longest_vector = 16;
 
 // Words that a vector may read or write past the end of a row or a tensor.
 inline constexpr std::int64_t slack = 32;
@@ -32,8 +35,10 @@ struct Part {
 };
 
 // Where a layer writes. `bias` and `moments` have an entry a channel; they and `residual`, which is added, may be null.
+// `streamed` is for tensors that no cache holds until they are read: rows are then whole vectors, on their boundaries.
 struct Target {
     std::uint32_t* words;
+    bool streamed;
     const std::uint32_t* residual;
     const float* bias;
     Moments* moments;
@@ -42,9 +47,9 @@ struct Target {
 // A 3x3x3 convolution with stride 1 of max(0, scale * x + shift), by Winograd's F(2, 3) along the depth.
 struct Convolution {
     Grid grid;
-    std::int64_t words;     // a group reads
-    std::int64_t channels;  // a group writes
-    std::int64_t block;     // output channels computed at once
+    std::int64_t words;            // a group reads
+    std::int64_t channels;         // a group writes
+    std::int64_t block;            // output channels computed at once
     const std::uint32_t* weights;  // [group][channels / block][4][words][9][block]
     const std::uint32_t* source;
     const float* scale;  // a channel of the source
@@ -52,8 +57,8 @@ struct Convolution {
     Target target;
 };
 
-// The same of the network's input: one channel of float32 a group, as it is. Words of two channels hold neighbours along x
-// instead, so that two taps are left of three.
+// The same of the network's input: one channel of float32 a group, as it is. Words of two channels hold neighbours
+// along x instead, so that two taps are left of three.
 struct FirstConvolution {
     Grid grid;
     std::int64_t channels;
@@ -100,7 +105,7 @@ struct Mixture {
 struct Expansion {
     Grid source_grid;
     std::int64_t channels;
-    std::int64_t block;  // of which half are channels, each at an even and at an odd x
+    std::int64_t block;            // of which half are channels, each at an even and at an odd x
     const std::uint32_t* weights;  // [2 z][2 y][2 * channels / block][words][block]
     Source source;
     Target target;

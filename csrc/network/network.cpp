@@ -14,6 +14,8 @@ namespace brats::network {
 namespace {
 
 constexpr std::int64_t input_channels = 4;
+// Words; larger tensors have left the caches before they are read.
+constexpr std::int64_t largest_cached = std::int64_t{6} << 20;
 
 std::size_t size(std::int64_t n) { return static_cast<std::size_t>(n); }
 
@@ -76,7 +78,9 @@ Source Network::source(const Reference& reference) const {
 }
 
 Target Network::target(int id) {
-    return {.words = tensors_[size(id)].words, .residual = nullptr, .bias = nullptr, .moments = nullptr};
+    const Tensor& made = tensors_[size(id)];
+    const bool streamed = planes(made) * made.grid.voxels() >= largest_cached && made.grid.width % longest_vector == 0;
+    return {.words = made.words, .streamed = streamed, .residual = nullptr, .bias = nullptr, .moments = nullptr};
 }
 
 // Runs the parts of a layer, and adds up the moments of what it wrote where a norm asks for them.
@@ -85,8 +89,8 @@ void Network::run_parts(int id, const std::vector<Part>& parts, std::int64_t scr
     Tensor& made = tensors_[size(id)];
     std::vector<Moments> moments(made.counted ? parts.size() * size(made.channels) : 0);
     team_.run(static_cast<std::int64_t>(parts.size()), [&](std::int64_t i, int member) {
-        std::vector<std::uint32_t>& scratch = scratch_[size(member)];
-        if (scratch.size() < size(scratch_words)) scratch.resize(size(scratch_words));
+        WordBuffer& scratch = scratch_[size(member)];
+        if (scratch.size() < size(scratch_words)) scratch = WordBuffer(size(scratch_words));
         Target to = target(id);
         if (made.counted) to.moments = moments.data() + i * made.channels;
         body(parts[size(i)], to, scratch.data());
@@ -285,7 +289,8 @@ int Network::expand(const Reference& reference, Floats weights, Floats bias) {
     // Each channel is computed at even and at odd columns.
     const std::int64_t a_block = 2 * block_of(outputs, kernels_.channels_a_word, kernels_.widest_block / 2);
     demand(a_block > 0, "channels that are no multiple of a word's");
-    const auto* const packed = keep(expansion_weights(weights, {1, outputs, inputs, a_block, kernels_.channels_a_word}));
+    const auto* const packed =
+        keep(expansion_weights(weights, {1, outputs, inputs, a_block, kernels_.channels_a_word}));
     const auto* const biases = keep(bias, outputs, "bias");
     const Grid source_grid = in.grid;
     const Grid grid{2 * source_grid.depth, 2 * source_grid.height, 2 * source_grid.width};
@@ -313,8 +318,7 @@ int Network::expand(const Reference& reference, Floats weights, Floats bias) {
 int Network::classify(int from, Floats weights, Floats bias) {
     const Tensor& in = tensor(from, false);
     demand(weights.size() == size(4 * in.channels), "weights of another size than the layer's");
-    const auto* const packed =
-        keep(mixture_weights(weights, {1, 4, in.channels, 4, kernels_.channels_a_word}));
+    const auto* const packed = keep(mixture_weights(weights, {1, 4, in.channels, 4, kernels_.channels_a_word}));
     const auto* const biases = keep(bias, 4, "bias");
     const Grid grid = in.grid;
     const std::int64_t words = in.channels / kernels_.channels_a_word;
@@ -329,44 +333,40 @@ int Network::classify(int from, Floats weights, Floats bias) {
                                    .source = tensors_[size(from)].words,
                                    .softmax = last ? softmax_ : nullptr,
                                    .target = last ? nullptr : tensors_[size(id)].words};
-        team_.run(grid.depth, [&](std::int64_t z, int) {
-            kernels_.classify(layer, {z * grid.plane(), (z + 1) * grid.plane()});
-        });
+        team_.run(grid.depth,
+                  [&](std::int64_t z, int) { kernels_.classify(layer, {z * grid.plane(), (z + 1) * grid.plane()}); });
     });
 }
 
 // Gives each tensor a buffer from when it is made to when it is last read; buffers are taken again.
 void Network::place_tensors() {
     std::vector<int> holder;  // of each buffer
-    buffers_.clear();
-    std::vector<int> buffer_of(tensors_.size(), none);
+    std::vector<std::size_t> sizes;
+    std::vector<std::size_t> buffer_of(steps_.size());
     for (std::size_t step = 0; step < steps_.size(); ++step) {
         const Tensor& made = tensors_[size(steps_[step].writes)];
         const std::size_t needed = size(planes(made) * made.grid.voxels() + slack);
-        // The smallest that is free and large enough, else the largest that is free, made larger.
-        int best = none;
-        for (std::size_t i = 0; i < buffers_.size(); ++i) {
-            if (holder[i] != none && tensors_[size(holder[i])].last_reader >= static_cast<int>(step)) continue;
-            if (best == none) {
-                best = static_cast<int>(i);
-                continue;
-            }
-            const std::size_t found = buffers_[i].size();
-            const std::size_t known = buffers_[size(best)].size();
-            const bool fits = found >= needed;
-            if (known >= needed ? fits && found < known : found > known) best = static_cast<int>(i);
+        std::size_t best = sizes.size();
+        for (std::size_t i = 0; i < sizes.size(); ++i) {
+            if (tensors_[size(holder[i])].last_reader >= static_cast<int>(step)) continue;
+            // The smallest that is large enough, else the largest.
+            const bool better =
+                best == sizes.size() ||
+                (sizes[best] >= needed ? sizes[i] >= needed && sizes[i] < sizes[best] : sizes[i] > sizes[best]);
+            if (better) best = i;
         }
-        if (best == none) {
-            best = static_cast<int>(buffers_.size());
-            buffers_.emplace_back();
+        if (best == sizes.size()) {
+            sizes.push_back(0);
             holder.push_back(none);
         }
-        if (buffers_[size(best)].size() < needed) buffers_[size(best)].resize(needed);
-        holder[size(best)] = steps_[step].writes;
-        buffer_of[size(steps_[step].writes)] = best;
+        sizes[best] = std::max(sizes[best], needed);
+        holder[best] = steps_[step].writes;
+        buffer_of[step] = best;
     }
-    for (std::size_t i = 0; i < tensors_.size(); ++i)
-        if (buffer_of[i] != none) tensors_[i].words = buffers_[size(buffer_of[i])].data();
+    buffers_.clear();
+    for (const std::size_t words : sizes) buffers_.emplace_back(words);
+    for (std::size_t step = 0; step < steps_.size(); ++step)
+        tensors_[size(steps_[step].writes)].words = buffers_[buffer_of[step]].data();
     placed_ = true;
 }
 

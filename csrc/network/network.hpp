@@ -10,6 +10,7 @@
 
 #include "layers.hpp"
 #include "team.hpp"
+#include "words.hpp"
 
 namespace brats::network {
 
@@ -30,7 +31,7 @@ struct Reference {
 inline constexpr int none = -1;
 
 class Network {
-  public:
+public:
     // Computes with the kernels given, on up to `threads` threads (0: all usable cores). The input has four channels.
     Network(const Kernels& kernels, const Grid& grid, int threads);
 
@@ -55,8 +56,8 @@ class Network {
     // 1x1x1 to four classes, and their softmax.
     int classify(int tensor, Floats weights, Floats bias);
 
-    // `crop` is float32 of (4, depth, height, width); `softmax`, of the same shape, takes what the last layer, which must
-    // be one of classes, gives. Not to be called by two threads at a time.
+    // `crop` is float32 of (4, depth, height, width); `softmax`, of the same shape, takes what the last layer, which
+    // must be one of classes, gives. Not to be called by two threads at a time.
     void run(const float* crop, float* softmax);
 
     [[nodiscard]] const Kernels& kernels() const { return kernels_; }
@@ -64,7 +65,7 @@ class Network {
     // Of all tensors and weights.
     [[nodiscard]] std::int64_t bytes() const;
 
-  private:
+private:
     struct Tensor {
         Grid grid;
         std::int64_t channels;
@@ -94,12 +95,12 @@ class Network {
 
     const Kernels& kernels_;
     Team team_;
-    std::vector<std::vector<std::uint32_t>> scratch_;
+    std::vector<WordBuffer> scratch_;
     std::vector<Tensor> tensors_;
     std::vector<Step> steps_;
     std::vector<std::unique_ptr<std::vector<std::uint32_t>>> weights_;
     std::vector<std::unique_ptr<std::vector<float>>> floats_;
-    std::vector<std::vector<std::uint32_t>> buffers_;
+    std::vector<WordBuffer> buffers_;
     const float* crop_ = nullptr;
     float* softmax_ = nullptr;
     bool placed_ = false;

@@ -37,7 +37,11 @@ BRATS_FLAT Words read(const std::uint32_t* plane, const Position& position) {
     return words;
 }
 
-BRATS_FLAT void write(std::uint32_t* plane, const Position& position, Words words) {
+BRATS_FLAT void write(std::uint32_t* plane, const Position& position, bool streamed, Words words) {
+    if (position.whole && streamed) {
+        stream(plane + position.output, words);
+        return;
+    }
     if (position.whole) {
         store(plane + position.output, words);
         return;
@@ -85,11 +89,13 @@ struct Outlet {
     std::uint32_t* plane;
     const std::uint32_t* residual;
     std::int64_t voxels;
+    bool streamed;
 };
 
 BRATS_FLAT Outlet outlet(const Target& target, const Grid& grid, std::int64_t plane, std::int64_t z, std::int64_t row) {
     const std::int64_t first = plane * grid.voxels() + z * grid.plane() + row * grid.width;
-    return {target.words + first, target.residual == nullptr ? nullptr : target.residual + first, grid.voxels()};
+    return {target.words + first, target.residual == nullptr ? nullptr : target.residual + first, grid.voxels(),
+            target.streamed};
 }
 
 template <class Word, int Block>
@@ -104,7 +110,7 @@ BRATS_FLAT void emit(Sums<Block>& sums, const Some& some, const Outlet& to, Tall
                 value += rest.at[part];
                 parts.at[part] = value;
             }
-            write(to.plane + word * to.voxels, some.at[v], Word::join(parts));
+            write(to.plane + word * to.voxels, some.at[v], to.streamed, Word::join(parts));
         }
     if (tally != nullptr) count(*tally, sums, some);
 }

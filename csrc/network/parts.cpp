@@ -10,7 +10,8 @@ constexpr std::int64_t largest_tile = 90'000;  // words
 constexpr std::int64_t fewest_rows = 8;
 // Enough parts that the last ones leave few threads idle.
 constexpr std::int64_t enough = 64;
-constexpr std::int64_t fewest_planes = 8;
+// Cutting channels packs a tile again for each part of them.
+constexpr std::int64_t enough_by_channels = 16;
 
 std::int64_t halved(std::int64_t n) { return (n + 1) / 2; }
 
@@ -24,11 +25,13 @@ std::vector<Part> cut(const Work& work, const std::function<std::int64_t(std::in
     std::int64_t channels = work.channels;
     const auto ceiling = [](std::int64_t a, std::int64_t b) { return (a + b - 1) / b; };
     const auto count = [&] {
-        return work.groups * ceiling(grid.height, rows) * ceiling(grid.depth, planes) * ceiling(work.channels, channels);
+        return work.groups * ceiling(grid.height, rows) * ceiling(grid.depth, planes) *
+               ceiling(work.channels, channels);
     };
-    // Planes first: cutting them packs two planes twice; cutting channels packs all again.
-    while (count() < enough && planes > fewest_planes) planes = ceiling(halved(planes), work.plane_step) * work.plane_step;
-    while (count() < enough && channels > work.block) channels = ceiling(halved(channels), work.block) * work.block;
+    while (count() < enough && planes > work.plane_step)
+        planes = ceiling(halved(planes), work.plane_step) * work.plane_step;
+    while (count() < enough_by_channels && channels > work.block)
+        channels = ceiling(halved(channels), work.block) * work.block;
 
     std::vector<Part> parts;
     for (std::int64_t group = 0; group < work.groups; ++group)

@@ -12,8 +12,8 @@ namespace brats::network {
 struct Work {
     Grid grid;  // the output's, or the source's of a deconvolution
     std::int64_t groups;
-    std::int64_t channels;  // of a group
-    std::int64_t block;     // channels that stay together
+    std::int64_t channels;    // of a group
+    std::int64_t block;       // channels that stay together
     std::int64_t plane_step;  // planes that stay together
 };
 

@@ -1,6 +1,8 @@
-// Layers without neighbours: 1x1x1 convolutions of several tensors, deconvolutions of 2x2x2 with stride 2, and the classes.
-// Included by kernels.cpp only.
+// Layers without neighbours: 1x1x1 convolutions of several tensors, deconvolutions of 2x2x2 with stride 2, and the
+// classes. Included by kernels.cpp only.
 #pragma once
+
+#include <utility>
 
 #include "output.hpp"
 
@@ -16,10 +18,12 @@ BRATS_FLAT void gather_source(const Source& source, const Grid& grid, std::int64
         const std::uint32_t* const from = source.words + plane * grid.voxels() + first;
         // Vectors reach past the end, into what is written next or into the slack.
         for (std::int64_t i = 0; i < count; i += lanes) {
+            prefetch(from + grid.voxels() + i);
             auto words = load<Words>(from + i);
             if (source.parts > 1) {
                 typename Word::Parts greatest = Word::split(words);
                 for (std::int64_t other = 1; other < source.parts; ++other) {
+                    prefetch(from + other * a_part + grid.voxels() + i);
                     const typename Word::Parts more = Word::split(load<Words>(from + other * a_part + i));
                     for (int part = 0; part < Word::channels; ++part)
                         greatest.at[part] = greater(greatest.at[part], more.at[part]);
@@ -74,22 +78,29 @@ void mix(const Mixture& layer, const Part& part, std::uint32_t* scratch) {
                 mix_block<Word, 1>(layer, part, z, channel, scratch);
         }
     }
+    finish_streams();
 }
 
-// Words of even and of odd columns, side by side.
-BRATS_FLAT void write_columns(std::uint32_t* row, Words even, Words odd) {
-    std::uint32_t both[2 * lanes];
-    for (int lane = 0; lane < lanes; ++lane) {
-        both[2 * lane] = even[lane];
-        both[2 * lane + 1] = odd[lane];
+// Words of even and of odd columns in turn.
+template <int... lane>
+BRATS_FLAT void write_columns(std::uint32_t* row, bool streamed, Words even, Words odd,
+                              std::integer_sequence<int, lane...> /*all*/) {
+    constexpr int half = lanes / 2;
+    const Words lower = __builtin_shufflevector(even, odd, (lane / 2 + lane % 2 * lanes)...);
+    const Words upper = __builtin_shufflevector(even, odd, (half + lane / 2 + lane % 2 * lanes)...);
+    if (streamed) {
+        stream(row, lower);
+        stream(row + lanes, upper);
+        return;
     }
-    __builtin_memcpy(row, both, sizeof(both));
+    store(row, lower);
+    store(row + lanes, upper);
 }
 
 // `rows` is the output's first row of this tap; those of one tap are two apart.
 template <class Word, int Block>
 BRATS_FLAT void emit_columns(const Sums<Block>& sums, const Some& some, std::int64_t width, std::int64_t voxels,
-                             std::uint32_t* rows) {
+                             bool streamed, std::uint32_t* rows) {
     for (int v = 0; v < some.used; ++v)
         for (int word = 0; word < Block / 2 / Word::channels; ++word) {
             typename Word::Parts even;
@@ -104,7 +115,8 @@ BRATS_FLAT void emit_columns(const Sums<Block>& sums, const Some& some, std::int
             const Position& at = some.at[v];
             if (at.whole) {
                 const std::int64_t row = at.output / width;
-                write_columns(plane + 4 * row * width + 2 * (at.output - row * width), even_words, odd_words);
+                write_columns(plane + 4 * row * width + 2 * (at.output - row * width), streamed, even_words, odd_words,
+                              std::make_integer_sequence<int, lanes>{});
                 continue;
             }
             for (int lane = 0; lane < lanes; ++lane) {
@@ -138,7 +150,7 @@ BRATS_FLAT void expand_block(const Expansion& layer, const Part& part, std::int6
         const std::uint32_t* const at[vectors] = {scratch + now.at[0].tile, scratch + now.at[1].tile};
         auto sums = bias;
         accumulate<Word, Block>(at, words, part.rows.size() * from.width, &offset, 1, weights, sums);
-        emit_columns<Word>(sums, now, from.width, grid.voxels(), rows);
+        emit_columns<Word>(sums, now, from.width, grid.voxels(), layer.target.streamed, rows);
     }
 }
 
@@ -158,6 +170,7 @@ void expand(const Expansion& layer, const Part& part, std::uint32_t* scratch) {
                     expand_block<Word, 2>(layer, part, z, tap, channel, scratch);
             }
     }
+    finish_streams();
 }
 
 // e^x for x <= 0, to 2 units in the last place: 2^n * e^r, the latter by Taylor's series to r^6.
@@ -170,7 +183,8 @@ BRATS_FLAT Floats exponential(Floats x) {
     const Floats n = (bounded * 1.44269504F + to_integer) - to_integer;
     const Floats r = (bounded - n * ln2_upper) - n * ln2_lower;
     Floats series = all(1.0F / 720.0F);
-    for (const float factor : {1.0F / 120.0F, 1.0F / 24.0F, 1.0F / 6.0F, 0.5F, 1.0F, 1.0F}) series = series * r + factor;
+    for (const float factor : {1.0F / 120.0F, 1.0F / 24.0F, 1.0F / 6.0F, 0.5F, 1.0F, 1.0F})
+        series = series * r + factor;
     const auto power = __builtin_convertvector(n, Integers) + 127;
     return series * as_floats((Words)(power << 23));
 }

@@ -2,6 +2,8 @@
 // vector of outputs reads neighbours for every tap. Included by kernels.cpp only.
 #pragma once
 
+#include <utility>
+
 #include "output.hpp"
 
 namespace brats::network::BRATS_VARIANT {
@@ -24,19 +26,21 @@ struct Quarters {
     }
 };
 
-template <int from>
-BRATS_FLAT Words every_second(const std::uint32_t* row) {
-    Words found;
-    for (int lane = 0; lane < lanes; ++lane) found[lane] = row[2 * lane + from];
-    return found;
+// Every second of 2 * lanes words, from the first or the second on.
+template <int from, int... lane>
+BRATS_FLAT Words every_second(const std::uint32_t* row, std::integer_sequence<int, lane...> /*all*/) {
+    return __builtin_shufflevector(load<Words>(row), load<Words>(row + lanes), (2 * lane + from)...);
 }
 
-BRATS_FLAT void part_columns(const std::uint32_t* row, std::int64_t half, std::uint32_t* even, std::uint32_t* odd) {
+BRATS_FLAT void part_columns(const std::uint32_t* row, std::int64_t half, std::int64_t next, std::uint32_t* even,
+                             std::uint32_t* odd) {
     odd[0] = 0;
     std::int64_t x = 0;
     for (; x + lanes <= half; x += lanes) {
-        store(even + x, every_second<0>(row + 2 * x));
-        store(odd + 1 + x, every_second<1>(row + 2 * x));
+        prefetch(row + 2 * x + next);
+        prefetch(row + 2 * x + lanes + next);
+        store(even + x, every_second<0>(row + 2 * x, std::make_integer_sequence<int, lanes>{}));
+        store(odd + 1 + x, every_second<1>(row + 2 * x, std::make_integer_sequence<int, lanes>{}));
     }
     for (; x < half; ++x) {
         even[x] = row[2 * x];
@@ -62,7 +66,7 @@ void part_planes(const Reduction& layer, const Part& part, std::int64_t z, const
                     to + (odd ? 2 * shape.quarter() + (i + 1) / 2 * shape.pitch : i / 2 * shape.pitch);
                 std::uint32_t* const odd_columns = even_columns + shape.quarter();
                 if (there && y >= 0) {
-                    part_columns(from + y * grid.width, grid.width / 2, even_columns, odd_columns);
+                    part_columns(from + y * grid.width, grid.width / 2, grid.voxels(), even_columns, odd_columns);
                 } else {
                     for (std::int64_t x = 0; x < shape.pitch; ++x) even_columns[x] = odd_columns[x] = 0;
                 }
@@ -94,8 +98,7 @@ template <class Word>
 void reduce(const Reduction& layer, const Part& part, std::uint32_t* scratch) {
     const Quarters shape(part.rows.size(), layer.grid.width);
     std::int64_t offsets[27];
-    for (int tap = 0; tap < 27; ++tap)
-        offsets[tap] = tap / 9 * shape.plane() + shape.offset(tap / 3 % 3, tap % 3);
+    for (int tap = 0; tap < 27; ++tap) offsets[tap] = tap / 9 * shape.plane() + shape.offset(tap / 3 % 3, tap % 3);
     for (std::int64_t z = part.planes.first; z < part.planes.last; ++z) {
         part_planes(layer, part, z, shape, scratch);
         for (std::int64_t channel = part.channels.first; channel < part.channels.last; channel += layer.block) {
@@ -109,6 +112,7 @@ void reduce(const Reduction& layer, const Part& part, std::uint32_t* scratch) {
                 reduce_block<Word, 1>(layer, part, z, channel, shape, offsets, scratch);
         }
     }
+    finish_streams();
 }
 
 }  // namespace

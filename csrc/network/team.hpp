@@ -12,7 +12,7 @@
 namespace brats::network {
 
 class Team {
-  public:
+public:
     // Of `members`, one is whoever calls `run`. Where the system has fewer threads to give, there are fewer.
     explicit Team(int members);
     Team(const Team&) = delete;
@@ -23,11 +23,11 @@ class Team {
 
     [[nodiscard]] int size() const { return static_cast<int>(others_.size()) + 1; }
 
-    // Calls body(i, member) for each i below `count`, once. Which member takes which i is not fixed. The first exception
-    // is rethrown once all have stopped. Not to be called by two threads at a time.
+    // Calls body(i, member) for each i below `count`, once. Which member takes which i is not fixed. The first
+    // exception is rethrown once all have stopped. Not to be called by two threads at a time.
     void run(std::int64_t count, const std::function<void(std::int64_t, int)>& body);
 
-  private:
+private:
     void work(int member);
     void wait_for_work(int member);
 

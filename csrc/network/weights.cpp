@@ -100,9 +100,8 @@ Words mixture_weights(std::span<const float> weights, const Packing& packing) {
     for (std::int64_t first = 0; first < packing.outputs; first += packing.block)
         for (std::int64_t word = 0; word < packing.inputs / packing.channels_a_word; ++word)
             for (std::int64_t output = first; output < first + packing.block; ++output)
-                words.push_back(join(packing.channels_a_word, word, [&](std::int64_t input) {
-                    return weights[at(output * packing.inputs + input)];
-                }));
+                words.push_back(join(packing.channels_a_word, word,
+                                     [&](std::int64_t input) { return weights[at(output * packing.inputs + input)]; }));
     return words;
 }
 

@@ -16,7 +16,8 @@ struct Packing {
     int channels_a_word;
 };
 
-// The channels computed at once: as many as fit, and divide the outputs of a group; 0 where words would straddle groups.
+// The channels computed at once: as many as fit, and divide the outputs of a group; 0 where words would straddle
+// groups.
 std::int64_t block_of(std::int64_t outputs, int channels_a_word, int widest);
 
 // From (groups * outputs, inputs, 3, 3, 3).

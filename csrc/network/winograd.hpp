@@ -1,5 +1,5 @@
-// 3x3x3 convolutions with stride 1 by Winograd's F(2, 3) along the depth: two planes of the output from four of the input,
-// p0 to p3, with 36 products a voxel pair instead of 54 (Lavin and Gray, 2016). Four tiles are made of them,
+// 3x3x3 convolutions with stride 1 by Winograd's F(2, 3) along the depth: two planes of the output from four of the
+// input, p0 to p3, with 36 products a voxel pair instead of 54 (Lavin and Gray, 2016). Four tiles are made of them,
 //   p0 - p2, p1 + p2, p2 - p1, p1 - p3,
 // each is convolved in its plane, and of the four results m the planes m0 + m1 + m2 and m1 - m2 - m3 come out; the
 // last tile's weights are stored with the opposite sign. Included by kernels.cpp only.
@@ -67,11 +67,12 @@ BRATS_FLAT Scaling<Word> scaling(const float* scale, const float* shift, const b
 }
 
 // One row of the four tiles, scaled, shifted and cut off at zero. Vectors reach past the row's end: rows are written in
-// order, and a row's borders after its voxels.
+// order, and a row's borders after its voxels. Those packed next lie `next` words further.
 template <class Word>
 BRATS_FLAT void pack_row(const FourPlanes<std::uint32_t>& planes, std::int64_t row_start, std::int64_t width,
-                         const Scaling<Word>& scaling, std::uint32_t* const (&to)[tiles]) {
+                         std::int64_t next, const Scaling<Word>& scaling, std::uint32_t* const (&to)[tiles]) {
     for (std::int64_t x = 0; x < width; x += lanes) {
+        for (const std::uint32_t* plane : planes.at) prefetch(plane + row_start + x + next);
         typename Word::Parts tile[tiles];
         typename Word::Parts in[tiles];
         for (int i = 0; i < tiles; ++i) in[i] = Word::split(load<Words>(planes.at[i] + row_start + x));
@@ -94,15 +95,18 @@ void pack(const Convolution& layer, const Part& part, std::int64_t z, const Tile
         const auto planes = four_planes(layer.source + plane * grid.voxels(), grid, z);
         const std::int64_t channel = plane * Word::channels;
         const auto factors = scaling<Word>(layer.scale + channel, layer.shift + channel, planes.there);
+        const std::int64_t next =
+            word + 1 < shape.words ? grid.voxels() : 2 * grid.plane() - (shape.words - 1) * grid.voxels();
         for (std::int64_t row = 0; row < shape.rows; ++row) {
             std::uint32_t* to[tiles];
-            for (int i = 0; i < tiles; ++i) to[i] = scratch + i * shape.size() + word * shape.plane() + row * shape.pitch;
+            for (int i = 0; i < tiles; ++i)
+                to[i] = scratch + i * shape.size() + word * shape.plane() + row * shape.pitch;
             const std::int64_t y = part.rows.first - 1 + row;
             if (y < 0 || y >= grid.height) {
                 for (std::uint32_t* tile : to) zero(tile, shape.pitch);
                 continue;
             }
-            pack_row<Word>(planes, y * grid.width, grid.width, factors, to);
+            pack_row<Word>(planes, y * grid.width, grid.width, next, factors, to);
             for (std::uint32_t* tile : to) tile[0] = tile[grid.width + 1] = 0;
         }
     }
@@ -163,9 +167,9 @@ void pack(const FirstConvolution& layer, const Part& part, std::int64_t z, const
 
 // Two planes of a block of channels at some voxels.
 template <class Word, int Block>
-BRATS_FLAT void convolve_some(const std::uint32_t* scratch, const TileShape& shape, const std::int64_t* offsets, int taps,
-                              const std::uint32_t* weights, const float* bias, const Some& now, const Outlet& lower,
-                              const Outlet* upper, Tally<Block>* tally) {
+BRATS_FLAT void convolve_some(const std::uint32_t* scratch, const TileShape& shape, const std::int64_t* offsets,
+                              int taps, const std::uint32_t* weights, const float* bias, const Some& now,
+                              const Outlet& lower, const Outlet* upper, Tally<Block>* tally) {
     const std::int64_t a_tile = shape.words * taps * Block;
     const auto convolve_tile = [&](int tile, Sums<Block>& sums) __attribute__((always_inline)) {
         const std::uint32_t* const of_tile = scratch + tile * shape.size();
@@ -205,7 +209,8 @@ void convolve_block(const Layer& layer, const Part& part, std::int64_t z, std::i
     Tally<Block>* const counted = target.moments == nullptr ? nullptr : &tally;
     const Positions positions(part.rows.size(), layer.grid.width, shape.pitch);
     for (std::int64_t i = 0; i < positions.count(); i += vectors)
-        convolve_some<Word, Block>(scratch, shape, offsets, taps, weights, bias, some(positions, i), lower, upper, counted);
+        convolve_some<Word, Block>(scratch, shape, offsets, taps, weights, bias, some(positions, i), lower, upper,
+                                   counted);
     if (counted != nullptr) book(tally, target.moments + of_all);
 }
 
@@ -230,6 +235,7 @@ void convolve_planes(const Layer& layer, const Part& part, std::int64_t words, c
                 convolve_block<Word, 1>(layer, part, z, channel, shape, offsets, taps, scratch);
         }
     }
+    finish_streams();
 }
 
 template <class Word>
