@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from ..errors import CaseError
@@ -118,13 +119,13 @@ def _plot(evaluation: Evaluation, path: Path) -> None:
 def _print(evaluation: Evaluation) -> None:
     tables = [case_table(evaluation, metric) for metric in ("dice", "hd95_mm")]
     lines: list[Table | str] = []
-    for table in (*tables, *statistics_tables(evaluation.summary), published_table()):
+    for table in (*tables, *statistics_tables(evaluation), published_table()):
         lines += [table, ""]
     left_out = [*evaluation.pairing.only_predicted, *evaluation.pairing.only_reference]
     if left_out:
-        lines.append(f"left out, since only one side has them: {', '.join(left_out)}")
+        lines.append(f"left out, since only one side has them: {escape(', '.join(left_out))}")
     lines += [f"{name.replace('_', ' ')}: {text}" for name, text in conventions(evaluation).items()]
-    stdout().print(*lines, NOTICE, sep="\n", markup=False)
+    stdout().print(*lines, NOTICE, sep="\n")
 
 
 def _audit(
@@ -143,4 +144,4 @@ def _audit(
     if json_file:
         write_whole(json_file, audit_document(found, segmenter.model_sha256))
     used = f"{len(chosen)} of {len(labelled)} labelled cases: {', '.join(found.cases)}"
-    stdout().print(order_table(found), "", verdict(found), used, NOTICE, sep="\n", markup=False)
+    stdout().print(order_table(found), "", verdict(found), escape(used), NOTICE, sep="\n")

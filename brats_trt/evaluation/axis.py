@@ -9,7 +9,7 @@ from math import ceil, floor, isnan, log10
 import numpy as np
 
 _WHISKER = 1.5  # times the box's height. Source: Tukey, "Exploratory Data Analysis", 1977
-_ROOM = 1.0  # how far outliers stretch the axis, in spans of the whiskers; those beyond are marked at its edge
+_ROOM = 2.0  # how far outliers stretch the axis, in spans of the whiskers; those beyond are marked at its edge
 _MARGIN = 0.04
 _TICKS = 5  # at least, about
 
@@ -56,10 +56,10 @@ def make_box(values: Sequence[float]) -> Box | None:
     return Box(tuple(counted), (lower, median, upper), whiskers, float(np.mean(counted)))
 
 
-def make_axis(boxes: Sequence[Box], limits: tuple[float, float], least_span: float) -> Axis:
+def make_axis(boxes: Sequence[Box], limits: tuple[float, float], least_span: float, *, with_zero: bool) -> Axis:
     """An axis that holds all whiskers, outliers that are not too far off, and no more than `limits`."""
-    lower = min((box.whiskers[0] for box in boxes), default=0.0)
-    upper = max((box.whiskers[1] for box in boxes), default=1.0)
+    ends = [end for box in boxes for end in box.whiskers] + ([0.0] if with_zero or not boxes else [])
+    lower, upper = min(ends), max(ends)
     room = _ROOM * max(upper - lower, least_span)
     near = [value for box in boxes for value in box.values if lower - room <= value <= upper + room]
     lower, upper = min([lower, *near]), max([upper, *near])

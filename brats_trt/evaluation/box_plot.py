@@ -23,7 +23,7 @@ from .scores import METRICS
 
 TUMOUR_CORE: Colour = (0, 158, 115)
 WHOLE_TUMOUR: Colour = (204, 208, 214)
-_COLOURS: Mapping[str, Colour] = {
+STRUCTURE_COLOURS: Mapping[str, Colour] = {
     "whole tumour": WHOLE_TUMOUR,
     "tumour core": TUMOUR_CORE,
     "enhancing": ENHANCING,
@@ -34,24 +34,25 @@ _PANEL: Colour = (21, 24, 29)
 _FILL = 0.28
 _OVERSAMPLING = 2
 WIDTH, HEADER, FOOTER, MARGIN, GAP = 1480, 112, 104, 40, 28
-PANEL_HEIGHT, PANEL_TITLE, PANEL_FOOT, SCALE_WIDTH = 430, 44, 58, 66
+PANEL_HEIGHT, PANEL_TITLE, PANEL_FOOT, SCALE_WIDTH = 440, 46, 70, 66
 TITLE_SIZE, TEXT_SIZE, SMALL_SIZE = 34, 20, 16
 
 
 @dataclass(frozen=True)
 class _Panel:
-    """A score: its limits and the least span that its axis has."""
+    """A score: its limits, the least span of its axis, and whether zero is on it."""
 
     metric: str
     limits: tuple[float, float]
     least_span: float
+    with_zero: bool = False
 
 
 _PANELS = (
     _Panel("dice", (0.0, 1.0), 0.05),
-    _Panel("hd95_mm", (0.0, inf), 1.0),
+    _Panel("hd95_mm", (0.0, inf), 4.0, with_zero=True),
     _Panel("sensitivity", (0.0, 1.0), 0.05),
-    _Panel("volume_error_ml", (-inf, inf), 0.2),
+    _Panel("volume_error_ml", (-inf, inf), 0.2, with_zero=True),
 )
 
 
@@ -99,7 +100,7 @@ def draw_box_plot(evaluation: Evaluation, *, title: str = "brats_trt evaluate") 
     number = len(evaluation.cases)
     canvas.text((MARGIN, 56), title, TITLE_SIZE)
     counted = f"{number} case{'s' if number != 1 else ''}"
-    canvas.text((MARGIN, 88), f"{counted}; {stated['labels']}", TEXT_SIZE, colour=QUIET_TEXT)
+    canvas.text((MARGIN, 88), f"{counted}; labels: {stated['labels']}", TEXT_SIZE, colour=QUIET_TEXT)
     width = (WIDTH - 2 * MARGIN - GAP) / 2
     for position, panel in enumerate(_PANELS):
         left = MARGIN + (position % 2) * (width + GAP)
@@ -119,17 +120,17 @@ def _draw_panel(
         structure: make_box([getattr(case.structures[structure], panel.metric) for case in evaluation.cases])
         for structure in STRUCTURES
     }
-    axis = make_axis([box for box in boxes.values() if box], panel.limits, panel.least_span)
+    axis = make_axis([box for box in boxes.values() if box], panel.limits, panel.least_span, with_zero=panel.with_zero)
     area = (left + SCALE_WIDTH, top + PANEL_TITLE, right - 18, bottom - PANEL_FOOT)
     _draw_scale(canvas, axis, area)
     step = (area[2] - area[0]) / len(boxes)
     for position, (structure, box) in enumerate(boxes.items()):
         middle = area[0] + (position + 0.5) * step
-        canvas.text((middle, area[3] + 24), structure, SMALL_SIZE, anchor="ms")
+        canvas.text((middle, area[3] + 34), structure, SMALL_SIZE, anchor="ms")
         n = f"n = {len(box.values)}" if box else "none counts"
-        canvas.text((middle, area[3] + 44), n, SMALL_SIZE - 2, colour=QUIET_TEXT, anchor="ms")
+        canvas.text((middle, area[3] + 55), n, SMALL_SIZE - 2, colour=QUIET_TEXT, anchor="ms")
         if box:
-            _draw_box(canvas, box, axis, (middle, min(0.46 * step, 84), area[1], area[3]), _COLOURS[structure])
+            _draw_box(canvas, box, axis, (middle, min(0.46 * step, 84), area[1], area[3]), STRUCTURE_COLOURS[structure])
 
 
 def _draw_scale(canvas: _Canvas, axis: Axis, area: tuple[float, float, float, float]) -> None:

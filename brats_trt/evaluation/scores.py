@@ -81,15 +81,15 @@ EMPTY_CONVENTIONS: Mapping[EmptyName, EmptyConvention] = MappingProxyType(
     }
 )
 
-# The scores by field of `Scores`, as tables and plots call them.
+# The scores by field of `Scores`, as plots call them.
 METRICS: Mapping[str, str] = MappingProxyType(
     {
         "dice": "Dice",
         "hd95_mm": "HD95 (mm)",
-        "sensitivity": "sensitivity",
-        "specificity": "specificity",
-        "volume_error_ml": "volume error (ml)",
-        "relative_volume_error": "relative volume error",
+        "sensitivity": "Sensitivity",
+        "specificity": "Specificity",
+        "volume_error_ml": "Volume error (ml)",
+        "relative_volume_error": "Relative volume error",
     }
 )
 
