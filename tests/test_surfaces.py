@@ -29,19 +29,18 @@ def sitk_image(mask, spacing):
     return image
 
 
+def sitk_contour(mask, spacing=(1.0, 1.0, 1.0)):
+    """The voxels of a mask with a face neighbour outside."""
+    return SimpleITK.LabelContour(sitk_image(mask, spacing), fullyConnected=False)
+
+
 def sitk_distances(first, second, spacing):
-    """Directed distances between face-connected contours."""
-    contours = [SimpleITK.LabelContour(sitk_image(mask, spacing), fullyConnected=False) for mask in (first, second)]
-    maps = [
-        np.abs(
-            SimpleITK.GetArrayFromImage(
-                SimpleITK.SignedMaurerDistanceMap(image, squaredDistance=False, useImageSpacing=True)
-            )
-        )
-        for image in contours
-    ]
-    there, back = (SimpleITK.GetArrayFromImage(image) > 0 for image in contours)
-    return maps[1][there], maps[0][back]
+    """Directed distances between contours."""
+    contours = [sitk_contour(mask, spacing) for mask in (first, second)]
+    options = {"squaredDistance": False, "useImageSpacing": True}
+    maps = [SimpleITK.Abs(SimpleITK.SignedMaurerDistanceMap(contour, **options)) for contour in contours]
+    there, back = (SimpleITK.GetArrayFromImage(contour) > 0 for contour in contours)
+    return SimpleITK.GetArrayFromImage(maps[1])[there], SimpleITK.GetArrayFromImage(maps[0])[back]
 
 
 def sitk_hausdorff95(first, second, spacing, combination):
@@ -94,10 +93,7 @@ def test_a_sheared_grid_is_measured_in_millimetres(turn):
     first, second = blob(7), blob(8)
     points = []
     for mask in (first, second):
-        contour = SimpleITK.GetArrayFromImage(
-            SimpleITK.LabelContour(sitk_image(mask, (1.0, 1.0, 1.0)), fullyConnected=False)
-        )
-        indices = np.argwhere(contour.transpose(2, 1, 0))
+        indices = np.argwhere(SimpleITK.GetArrayFromImage(sitk_contour(mask)).transpose(2, 1, 0))
         points.append(indices @ sheared[:3, :3].T + sheared[:3, 3])
     every = cdist(*points)
     expected = max(np.percentile(every.min(axis=1), 95), np.percentile(every.min(axis=0), 95))

@@ -29,7 +29,7 @@ _DEFAULT_LIMIT = 3
 
 
 def evaluate_cases(
-    predictions: Annotated[Path, typer.Argument(help="A label map, or a folder of them.")],
+    predictions: Annotated[Path, typer.Argument(metavar="PREDICTIONS", help="A label map, or a folder of them.")],
     references: Annotated[
         Path | None,
         typer.Argument(help="The references; with --audit-order, where they are not in the cases' folders."),
