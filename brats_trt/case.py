@@ -21,7 +21,7 @@ from .case_folder import MODALITY_NAMES, case_name, find_volumes
 from .device_array import DeviceArray, device_array, lies_on_a_gpu
 from .errors import CaseError
 from .geometry import GRID_TOLERANCE_MM, Affine, Index3, check_affine, grid_distance_mm
-from .nifti import NiftiImage, check_volume, read_nifti
+from .nifti import NiftiImage, check_unit, check_volume, read_nifti
 from .spec import MODALITIES, Modality
 
 if TYPE_CHECKING:
@@ -257,7 +257,7 @@ def _assemble(name: str, placed: Mapping[Modality, _Placed]) -> Case:
     reference = next((p for p in placed.values() if p.affine is not None), next(iter(placed.values())))
     shape = reference.volume.data.shape
     for modality, other in placed.items():
-        _check_unit(other)
+        check_unit(other.volume.source, other.header)
         if other.volume.data.shape != shape:
             raise CaseError(
                 f"{other.volume.source}: {modality} has shape {other.volume.data.shape}, but "
@@ -273,12 +273,3 @@ def _assemble(name: str, placed: Mapping[Modality, _Placed]) -> Case:
             )
     affine = np.eye(4) if reference.affine is None else reference.affine
     return Case(name, {modality: p.volume for modality, p in placed.items()}, affine, reference.header)
-
-
-def _check_unit(placed: _Placed) -> None:
-    """Refuse a header in other units than millimetres; an unknown unit is taken as millimetres, as everywhere."""
-    unit = "unknown" if placed.header is None else str(placed.header.get_xyzt_units()[0])
-    if unit not in ("mm", "unknown"):
-        raise CaseError(
-            f"{placed.volume.source}: the header's unit of length is the {unit}; expected millimetres: export it again"
-        )

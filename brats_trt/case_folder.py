@@ -62,6 +62,11 @@ def find_volumes(folder: Path) -> dict[Modality, Path]:
     return found
 
 
+def is_volume(name: str) -> bool:
+    """Whether a file's name is that of a modality."""
+    return _FILE_NAME.fullmatch(name) is not None
+
+
 def case_name(*paths: Path) -> str:
     """What a case is called: its folder or file without ending, the common part of its files' names, or "case"."""
     if not paths:

@@ -257,6 +257,19 @@ def check_volume(source: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> N
         raise CaseError(f"{source}: {size / 1024**3:.1f} GiB of voxels; expected at most 2 GiB: crop or resample it")
 
 
+def check_unit(source: str, header: Nifti1Header | None) -> None:
+    """Refuse a header in other units than millimetres; an unknown unit is taken as millimetres, as everywhere.
+
+    Raises
+    ------
+    CaseError
+        If so; `source` begins the message.
+    """
+    unit = "unknown" if header is None else str(header.get_xyzt_units()[0])
+    if unit not in ("mm", "unknown"):
+        raise CaseError(f"{source}: the header's unit of length is the {unit}; expected millimetres: export it again")
+
+
 def _header_scale(path: Path, header: Nifti1Header) -> tuple[float, float]:
     """Slope and intercept; (1, 0) where the header has none, which a slope of 0 or NaN says."""
     slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])

@@ -28,6 +28,7 @@ LAYERS = [
     ("nifti_writer", "pipeline"),
     ("segmenter", "export"),
     ("demo",),
+    ("evaluation",),
     ("cli",),
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -15,6 +15,7 @@ from .console import one_line
 from .convert import convert_checkpoint
 from .demo import show_demo
 from .doctor import examine
+from .evaluate import evaluate_cases
 from .segment import segment_cases
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ app.command("demo", epilog=NOTICE)(show_demo)
 app.command("segment", epilog=NOTICE)(segment_cases)
 app.command("convert", epilog=NOTICE)(convert_checkpoint)
 app.command("build", epilog=NOTICE)(build_engine)
+app.command("evaluate", epilog=NOTICE)(evaluate_cases)
 app.command("doctor", epilog=NOTICE)(examine)
 
 

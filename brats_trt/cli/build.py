@@ -10,7 +10,7 @@ import typer
 
 from ..errors import CaseError
 from ..notice import NOTICE
-from .console import build_progress, stderr
+from .console import phase_progress, stderr
 
 if TYPE_CHECKING:
     from ..plans.flavour import Flavour
@@ -93,7 +93,7 @@ def build_engine(
     if tune:
         _tune(Path(model), Path(output), flavour, recipe, audit=check, overwrite=overwrite)
         return
-    with build_progress(f"building {output} with {flavour.title}; Ctrl-C stops it") as progress:
+    with phase_progress(f"building {output} with {flavour.title}; Ctrl-C stops it") as progress:
         manifest = build_plan(
             Path(model),
             Path(output),

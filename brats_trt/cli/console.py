@@ -81,7 +81,7 @@ def case_progress(total: int) -> Iterator[CaseProgress]:
 
 
 @contextmanager
-def build_progress(start: str) -> Iterator[Callable[[str, float], None]]:
+def phase_progress(start: str) -> Iterator[Callable[[str, float], None]]:
     """A bar on a terminal, told the phase and the share that is done; elsewhere the line `start` when it begins."""
     console = stderr()
     if not console.is_terminal:
@@ -102,25 +102,26 @@ def build_progress(start: str) -> Iterator[Callable[[str, float], None]]:
 def volume_table(cases: Mapping[str, Mapping[str, float]]) -> Table:
     """Millilitres of each structure, a row a case."""
     rows = {name: [f"{volumes[key]:.2f}" for key in STRUCTURES] for name, volumes in cases.items()}
-    return _table("Volumes (ml)", tuple(STRUCTURES.values()), rows)
+    return plain_table("Volumes (ml)", tuple(STRUCTURES.values()), rows)
 
 
 def timing_table(cases: Mapping[str, Mapping[str, float]]) -> Table:
     """Milliseconds of each stage, a row a case."""
     rows = {name: [f"{timings[stage]:.1f}" for stage in STAGES] for name, timings in cases.items()}
-    return _table("Times (ms)", STAGES, rows)
+    return plain_table("Times (ms)", STAGES, rows)
 
 
 def dice_table(dice: Mapping[str, float]) -> Table:
     """Dice of each structure."""
-    return _table("Dice", tuple(dice), {"": [f"{value:.4f}" for value in dice.values()]})
+    return plain_table("Dice", tuple(dice), {"": [f"{value:.4f}" for value in dice.values()]})
 
 
-def _table(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[str]]) -> Table:
+def plain_table(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[str]], *, first: str = "case") -> Table:
+    """A table without frame: a row's name under `first`, then its cells to the right."""
     table = Table(
         title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False
     )
-    table.add_column("case" if any(rows) else "")
+    table.add_column(first if any(rows) else "")
     for column in columns:
         table.add_column(column, justify="right")
     for name, cells in rows.items():

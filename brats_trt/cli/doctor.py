@@ -15,7 +15,18 @@ from ..errors import BratsTrtError, EngineError
 from ..notice import NOTICE
 from .console import one_line, stdout
 
-_PACKAGES = ("numpy", "nibabel", "isal", "connected-components-3d", "onnx", "openvino", "pillow", "rich", "typer")
+_PACKAGES = (
+    "numpy",
+    "nibabel",
+    "isal",
+    "connected-components-3d",
+    "onnx",
+    "openvino",
+    "pillow",
+    "rich",
+    "scipy",
+    "typer",
+)
 _CUPY = ("cupy-cuda13x", "cupy-cuda12x", "cupy")
 
 
