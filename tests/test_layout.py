@@ -28,6 +28,7 @@ LAYERS = [
     ("nifti_writer",),
     ("segmenter", "export"),
     ("demo",),
+    ("bench",),
     ("cli",),
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
