@@ -1,7 +1,7 @@
 """The first case of a fresh process: what a user waits for who starts Python for one case.
 
-The files of package, model and case are in the page cache, since the process before has read them. Parent and child read
-one clock, Linux' monotonic one, so that the start of the interpreter counts too.
+The files of package, model and case are in the page cache, since the process before has read them. Parent and child
+read one clock, Linux' monotonic one, so that the start of the interpreter counts too.
 """
 
 from __future__ import annotations

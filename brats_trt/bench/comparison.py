@@ -14,7 +14,7 @@ LOAD_TOLERANCE = 1.0  # the load average is named where it differs by more
 
 @dataclass(frozen=True)
 class StageRatio:
-    """This time over the other's, of one stage of one job."""
+    """The time here over the time there, of one stage of one job."""
 
     job: str
     stage: str
@@ -62,7 +62,7 @@ def _differs(name: str, here: Any, there: Any) -> bool:
     if name.endswith("mhz") or name == "engine.file":  # a file is known by its sha256
         return False
     if name == "load_average":
-        return abs(here - there) > LOAD_TOLERANCE
+        return abs(float(here) - float(there)) > LOAD_TOLERANCE
     return bool(here != there)
 
 

@@ -6,7 +6,7 @@ import csv
 import os
 import platform
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions, version
 from pathlib import Path
 
 from .. import __version__, _host
@@ -67,7 +67,7 @@ def read_gpu() -> Gpu:
 
 
 def device_memory_mib(pid: int | None = None) -> float | None:
-    """Device memory that a process holds, by nvidia-smi: its own, TensorRT's and the context's together; None if unsaid."""
+    """Device memory of a process by nvidia-smi: its own, TensorRT's and the context's together; None where unsaid."""
     rows = _nvidia_smi("--query-compute-apps=pid,used_memory")
     own = str(pid or os.getpid())
     amounts = [_number(row[1]) for row in rows if len(row) == 2 and row[0] == own]
@@ -109,7 +109,7 @@ def reset_peak_rss(proc: Path = _PROC) -> bool:
 
 
 def peak_rss_mib(proc: Path = _PROC) -> float | None:
-    """This process's peak resident set since `reset_peak_rss`."""
+    """The peak resident set of this process since `reset_peak_rss`."""
     for line in _read(proc / "self" / "status").splitlines():
         name, _, value = line.partition(":")
         if name == "VmHWM":
@@ -128,12 +128,9 @@ def _nvidia_smi(query: str) -> list[list[str]]:
 
 
 def _installed(*packages: str) -> str | None:
-    for package in packages:
-        try:
-            return version(package)
-        except PackageNotFoundError:
-            continue
-    return None
+    """The version of the first that is there."""
+    found = (each.version for package in packages for each in distributions(name=package))
+    return next(found, None)
 
 
 def _read(path: Path) -> str:

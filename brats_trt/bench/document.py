@@ -232,4 +232,6 @@ def _check_samples(report: Report) -> None:
     for job in report.jobs:
         for stage in job.stages:
             if not all(math.isfinite(sample) and sample >= 0 for sample in stage.samples_ms):
-                raise FieldError(f"jobs.{job.name}.{stage.name}", "has samples that are not times; expected ms from 0 on")
+                raise FieldError(
+                    f"jobs.{job.name}.{stage.name}", "has samples that are not times; expected ms from 0 on"
+                )

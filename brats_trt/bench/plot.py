@@ -177,7 +177,7 @@ def time_range(samples: Sequence[float], deadline: float | None) -> tuple[float,
 
 def bins_for(samples: int) -> int:
     """About twice the cube root (Rice's rule), at least 4."""
-    return min(MOST_BINS, max(4, math.ceil(2 * samples ** (1 / 3))))
+    return min(MOST_BINS, max(4, math.ceil(2 * float(np.cbrt(samples)))))
 
 
 def _milliseconds(value: float) -> str:

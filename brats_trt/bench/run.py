@@ -100,9 +100,7 @@ def run_bench(setup: Setup, plan: Plan, *, case: Path | None = None, say: Callab
         for workers in plan.workers:
             say(f"{workers} at once")
             throughput.append(
-                measure_throughput(
-                    setup.segmenter, arrays_of(loaded), workers=workers, threads=threads, runs=plan.runs
-                )
+                measure_throughput(setup.segmenter, arrays_of(loaded), workers=workers, threads=threads, runs=plan.runs)
             )
     engine = "the demo model" if setup.engine is None else setup.engine.name
     conditions = Conditions(
