@@ -19,9 +19,8 @@ def caption(report: Report) -> str:
         parts.append(f"{report.memory.device_mib:.0f} MiB on the GPU")
     if report.deadline is not None:
         deadline = report.deadline
-        parts.append(
-            f"within {deadline.deadline_ms:g} ms: {deadline.arrays_share:.1%} (arrays), {deadline.files_share:.1%} (files)"
-        )
+        shares = f"{deadline.arrays_share:.1%} (arrays), {deadline.files_share:.1%} (files)"
+        parts.append(f"within {deadline.deadline_ms:g} ms: {shares}")
     return "   ·   ".join(parts)
 
 

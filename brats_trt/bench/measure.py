@@ -1,8 +1,8 @@
 """Taking samples: one job after the other on one segmenter, and several segmenters at once.
 
-A run ends when its label map is on the host: `Segmenter.run` returns then and not before, on a GPU too, where it waits for
-the stream that downloads the map. So totals, by the host's clock around whole runs, hide nothing that is still queued. The
-stages' times are the segmenter's own, on a GPU from events in its stream.
+A run ends when its label map is on the host: `Segmenter.run` returns then and not before, on a GPU too, where it waits
+for the stream that downloads the map. So totals, by the host's clock around whole runs, hide nothing that is still
+queued. The stages' times are the segmenter's own, on a GPU from events in its stream.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from ..demo.palette import BACKGROUND, LINE, OEDEMA, QUIET_TEXT, TEXT, WARNING, Colour
@@ -50,6 +51,15 @@ class Axis:
         return [(math.ceil(self.low / step - 1e-9) + k) * step for k in range(count)]
 
 
+@dataclass(frozen=True)
+class Mark:
+    """A time that a vertical line stands at."""
+
+    name: str
+    value: float
+    colour: Colour
+
+
 def round_step(rough: float) -> float:
     """The least of 1, 2, 5 times a power of ten that is not below `rough`."""
     power = 10.0 ** math.floor(math.log10(rough))
@@ -77,7 +87,7 @@ def draw_report(report: Report) -> Image.Image:
 def _draw_bars(draw: ImageDraw.ImageDraw, job: Job, title: str, place: Place) -> None:
     """The median of each stage as a bar, its value behind it."""
     left, top, right, bottom = place
-    heading = f"{title}: median of each stage, ms"
+    heading = f"{title}: median of each stage, ms (thin line: least to p95)"
     draw.text((left, top + PANEL_TITLE / 2), heading, font=font(TEXT_SIZE), fill=TEXT, anchor="lm")
     names = max(draw.textlength(stage.name, font=font(SMALL_SIZE)) for stage in job.stages)
     furthest = max(stage.summary.p95 for stage in job.stages) or 1.0
@@ -105,40 +115,40 @@ def _draw_histogram(draw: ImageDraw.ImageDraw, job: Job, deadline: float | None,
     runs = "1 run" if len(samples) == 1 else f"{len(samples)} runs"
     heading = f"Total of {runs}, ms"
     draw.text((left, top + PANEL_TITLE / 2), heading, font=font(TEXT_SIZE), fill=TEXT, anchor="lm")
-    low, high = time_range(samples, deadline)
-    axis = Axis(low, high, left + 40, right)
-    step = round_step((max(samples) - min(samples) or 0.02 * high) / bins_for(len(samples)))
-    edges = np.arange(math.floor(min(samples) / step), math.floor(max(samples) / step) + 2) * step
+    edges = bin_edges(samples)
+    low, high = shown_range(edges, deadline)
+    across = Axis(low, high, left + 40, right - 30)
     counts, _ = np.histogram(samples, edges)
-    upward = Axis(0.0, float(max(1, counts.max())), bottom - 44, top + PANEL_TITLE + 58)
-    _draw_vertical_ticks(draw, axis, (top + PANEL_TITLE + 50, bottom - 44), unit="ms")
+    upward = Axis(0.0, float(max(1, counts.max())), bottom - 44, top + PANEL_TITLE + 66)
+    _draw_vertical_ticks(draw, across, (top + PANEL_TITLE + 58, bottom - 44), unit="ms")
     _draw_counts(draw, upward, left + 40)
     for count, begin, end in zip(counts, edges[:-1], edges[1:], strict=True):
         if count:
-            box = [axis.at(max(begin, low)) + 1, upward.at(count), axis.at(min(end, high)) - 1, bottom - 44]
-            draw.rectangle(box, fill=BAR)
-    marks = [("p50", job.total.summary.p50, TEXT), ("p95", job.total.summary.p95, WARNING)]
+            first = across.at(float(begin)) + 1
+            last = max(first + 1, across.at(float(end)) - 1)
+            draw.rectangle([first, upward.at(float(count)), last, bottom - 44], fill=BAR)
+    marks = [Mark("p50", job.total.summary.p50, TEXT), Mark("p95", job.total.summary.p95, WARNING)]
     if deadline is not None:
-        marks.append(("deadline", deadline, LATE))
-    for height, (name, value, colour) in enumerate(marks):
-        label_at = (top + PANEL_TITLE + 2 + 18 * height, bottom - 44)
-        _draw_mark(draw, axis, f"{name} {_milliseconds(value)}", value, (label_at, colour))
+        marks.append(Mark("deadline", deadline, LATE))
+    _draw_marks(draw, across, marks, (top + PANEL_TITLE, bottom - 44))
 
 
-def _draw_mark(
-    draw: ImageDraw.ImageDraw,
-    axis: Axis,
-    text: str,
-    value: float,
-    style: tuple[tuple[float, float], Colour],
-) -> None:
-    """A labelled vertical line; the label lies on the side where there is room."""
-    (top, bottom), colour = style
-    x = axis.at(value)
-    draw.line([(x, top), (x, bottom)], fill=colour, width=2)
-    fits = x + 8 + draw.textlength(text, font=font(SMALL_SIZE)) <= axis.last
-    place, anchor = ((x + 8, top + 8), "lm") if fits else ((x - 8, top + 8), "rm")
-    draw.text(place, text, font=font(SMALL_SIZE), fill=colour, anchor=anchor)
+def _draw_marks(draw: ImageDraw.ImageDraw, axis: Axis, marks: Sequence[Mark], span: tuple[float, float]) -> None:
+    """Labelled vertical lines; one outside the axis has its label at that end, with an arrowhead and no line."""
+    top, bottom = span
+    rows = [top + 10 + 20 * row for row in range(len(marks))]
+    for mark, row in zip(marks, rows, strict=True):
+        if axis.low <= mark.value <= axis.high:
+            draw.line([(axis.at(mark.value), row - 8), (axis.at(mark.value), bottom)], fill=mark.colour, width=2)
+    for mark, row in zip(marks, rows, strict=True):
+        text = f"{mark.name} {_milliseconds(mark.value)}"
+        text = f"{text} >" if mark.value > axis.high else f"< {text}" if mark.value < axis.low else text
+        x = axis.at(min(max(mark.value, axis.low), axis.high))
+        fits = x + 8 + draw.textlength(text, font=font(SMALL_SIZE)) <= axis.last + 30
+        place, anchor = ((x + 8, row), "lm") if fits else ((x - 8, row), "rm")
+        edge = draw.textbbox(place, text, font=font(SMALL_SIZE), anchor=anchor)
+        draw.rectangle([edge[0] - 3, edge[1] - 2, edge[2] + 3, edge[3] + 2], fill=BACKGROUND)
+        draw.text(place, text, font=font(SMALL_SIZE), fill=mark.colour, anchor=anchor)
 
 
 def _draw_vertical_ticks(draw: ImageDraw.ImageDraw, axis: Axis, span: tuple[float, float], *, unit: str) -> None:
@@ -167,17 +177,22 @@ def _draw_footer(draw: ImageDraw.ImageDraw, report: Report, height: int) -> None
         draw.text((MARGIN, top + 24 + 27 * row), line, font=font(SMALL_SIZE), fill=QUIET_TEXT, anchor="lm")
 
 
-def time_range(samples: Sequence[float], deadline: float | None) -> tuple[float, float]:
-    """What the histogram shows (ms): all samples and the deadline, with room at both sides."""
-    shown = [*samples, deadline] if deadline is not None else list(samples)
-    low, high = min(shown), max(shown)
-    room = max(0.08 * (high - low), 0.02 * high, 1e-3)
-    return max(0.0, low - room), high + room
+def bin_edges(samples: Sequence[float]) -> NDArray[np.float64]:
+    """Of bins of round width (ms) that hold all samples, about as many as Rice's rule has: twice the cube root."""
+    least, greatest = min(samples), max(samples)
+    wanted = min(MOST_BINS, max(4, math.ceil(2 * float(np.cbrt(len(samples))))))
+    step = round_step(max((greatest - least) / wanted, 0.002 * greatest, 1e-3))
+    first, last = math.floor(least / step), math.floor(greatest / step) + 1
+    return np.arange(first, last + 1) * step
 
 
-def bins_for(samples: int) -> int:
-    """About twice the cube root (Rice's rule), at least 4."""
-    return min(MOST_BINS, max(4, math.ceil(2 * float(np.cbrt(samples)))))
+def shown_range(edges: NDArray[np.float64], deadline: float | None) -> tuple[float, float]:
+    """What the histogram shows (ms): all bins, and the deadline unless that would squeeze them into a quarter."""
+    low, high = float(edges[0]), float(edges[-1])
+    room = high - low
+    if deadline is not None and low - 3 * room <= deadline <= high + 3 * room:
+        low, high = min(low, deadline - 0.1 * room), max(high, deadline + 0.1 * room)
+    return max(0.0, low - 0.05 * room), high + 0.05 * room
 
 
 def _milliseconds(value: float) -> str:

@@ -1,7 +1,7 @@
 """What is said of samples: order statistics, jitter, and the ratio of two medians with its spread.
 
-Percentiles are interpolated linearly between the order statistics, as NumPy does by default. With fewer than 100 samples
-p99 lies between the two greatest and says little more than the maximum.
+Percentiles are interpolated linearly between the order statistics, as NumPy does by default. With fewer than 100
+samples p99 lies between the two greatest and says little more than the maximum.
 """
 
 from __future__ import annotations
