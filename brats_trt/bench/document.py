@@ -232,6 +232,5 @@ def _check_samples(report: Report) -> None:
     for job in report.jobs:
         for stage in job.stages:
             if not all(math.isfinite(sample) and sample >= 0 for sample in stage.samples_ms):
-                raise FieldError(
-                    f"jobs.{job.name}.{stage.name}", "has samples that are not times; expected ms from 0 on"
-                )
+                where = f"jobs.{job.name}.{stage.name}.samples_ms"
+                raise FieldError(where, "holds a sample that is no time; expected ms from 0 on")

@@ -71,8 +71,8 @@ def draw_report(report: Report) -> Image.Image:
     height = HEADER + 2 * PANEL + FOOTER
     picture = Image.new("RGB", (WIDTH, height), BACKGROUND)
     draw = ImageDraw.Draw(picture)
-    draw.text((MARGIN, 26), f"brats_trt: {report.conditions.engine.file}", font=font(TITLE_SIZE), fill=TEXT)
-    draw.text((MARGIN, 76), caption(report), font=font(TEXT_SIZE), fill=QUIET_TEXT)
+    _draw_line(draw, f"brats_trt: {report.conditions.engine.file}", 44, TITLE_SIZE, TEXT)
+    _draw_line(draw, caption(report), 88, TEXT_SIZE, QUIET_TEXT)
     deadline = report.deadline.deadline_ms if report.deadline else None
     rows = ((report.job("arrays"), "Arrays in, labels out"), (report.job("files"), "Files in, file out"))
     for row, (job, title) in enumerate(rows):
@@ -174,7 +174,16 @@ def _draw_footer(draw: ImageDraw.ImageDraw, report: Report, height: int) -> None
     top = height - FOOTER
     draw.line([(MARGIN, top), (WIDTH - MARGIN, top)], fill=LINE, width=1)
     for row, line in enumerate((*conditions_lines(report.conditions), f"{report.created}. {report.notice}")):
-        draw.text((MARGIN, top + 24 + 27 * row), line, font=font(SMALL_SIZE), fill=QUIET_TEXT, anchor="lm")
+        _draw_line(draw, line, top + 24 + 27 * row, SMALL_SIZE, QUIET_TEXT)
+
+
+def _draw_line(draw: ImageDraw.ImageDraw, text: str, middle: float, size: int, colour: Colour) -> None:
+    """Text across the picture; what does not fit is cut off, with dots."""
+    shown, length = text, len(text)
+    while draw.textlength(shown, font=font(size)) > WIDTH - 2 * MARGIN:
+        length -= 1
+        shown = f"{text[:length]}..."
+    draw.text((MARGIN, middle), shown, font=font(size), fill=colour, anchor="lm")
 
 
 def bin_edges(samples: Sequence[float]) -> NDArray[np.float64]:
@@ -183,7 +192,7 @@ def bin_edges(samples: Sequence[float]) -> NDArray[np.float64]:
     wanted = min(MOST_BINS, max(4, math.ceil(2 * float(np.cbrt(len(samples))))))
     step = round_step(max((greatest - least) / wanted, 0.002 * greatest, 1e-3))
     first, last = math.floor(least / step), math.floor(greatest / step) + 1
-    return np.arange(first, last + 1) * step
+    return np.asarray(np.arange(first, last + 1) * step, np.float64)
 
 
 def shown_range(edges: NDArray[np.float64], deadline: float | None) -> tuple[float, float]:

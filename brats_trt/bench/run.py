@@ -98,7 +98,7 @@ def run_bench(setup: Setup, plan: Plan, *, case: Path | None = None, say: Callab
         threads = setup.threads or _host.usable_cores()
         throughput = []
         for workers in plan.workers:
-            say(f"{workers} at once")
+            say(f"segmenters at once: {workers}")
             throughput.append(
                 measure_throughput(setup.segmenter, arrays_of(loaded), workers=workers, threads=threads, runs=plan.runs)
             )
@@ -129,13 +129,13 @@ def _measure(
     """The three jobs; `where` is the case's path, the case itself, and a folder for what is written."""
     path, loaded, folder = where
     counted = reset_peak_rss()
-    say(f"{plan.runs} runs, arrays in, labels out")
+    say(f"arrays in, labels out: {plan.warmup} + {plan.runs} runs")
     arrays = measure_arrays(segmenter, arrays_of(loaded), runs=plan.runs, warmup=plan.warmup)
     device_mib = device_memory_mib() if segmenter.device == "cuda" else None
-    say(f"{plan.runs} runs, files in, file out")
+    say(f"files in, file out: {plan.warmup} + {plan.runs} runs")
     files = measure_files(segmenter, path, folder / "labels.nii.gz", runs=plan.runs, warmup=plan.warmup)
     peak = peak_rss_mib() if counted else None
-    say(f"{plan.cold_starts} fresh processes")
+    say(f"cold starts: {plan.cold_starts}")
     cold, cold_peak = measure_cold(setup.options(setup.threads), path, starts=plan.cold_starts)
     return (arrays, files, cold), Memory(peak, cold_peak, device_mib)
 

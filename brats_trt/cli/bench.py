@@ -25,7 +25,8 @@ _FilePath = str | None
 
 def measure_speed(
     case: Annotated[
-        str | None, typer.Argument(metavar="[CASE]", help="A case folder or 4-D Decathlon file; the demo's phantom.")
+        str | None,
+        typer.Argument(metavar="CASE", help="A case folder, or a 4-D Decathlon file; else the demo's phantom."),
     ] = None,
     engine: Annotated[
         str | None, typer.Option(metavar="E", help="An .onnx file or a plan; without it the demo model.")

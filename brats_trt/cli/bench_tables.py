@@ -20,7 +20,7 @@ TITLES = {
 
 def job_table(job: Job) -> Table:
     """A row a stage."""
-    table = _table(f"{TITLES[job.name]}, {len(job.total.samples_ms)} runs", "stage")
+    table = _table(f"{TITLES[job.name]}, runs: {len(job.total.samples_ms)}", "stage")
     for column in ("min", "p50", "p95", "p99", "max", "jitter"):
         table.add_column(column, justify="right")
     for stage in job.stages:
