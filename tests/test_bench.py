@@ -195,6 +195,7 @@ def test_a_comparison_prints_ratios_and_what_differs(run, tmp_path, engine, case
     code, out, err = run(case, *options, "--json", tmp_path / "new.json", "--compare", tmp_path / "old.json")
     assert code == 0, err
     assert "95% interval" in out
+    assert "too few runs" in out
     assert "CONDITIONS DIFFER" in out
     assert "engine.tta: True here, False there" in out
     assert json.loads((tmp_path / "new.json").read_text())["conditions"]["engine"]["tta"] is True

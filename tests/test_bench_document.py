@@ -120,6 +120,7 @@ def test_a_comparison_finds_the_ratio_of_every_stage():
         assert entry.ratio.value == pytest.approx(medians[0] / medians[1])
         assert entry.ratio.lower <= entry.ratio.value <= entry.ratio.upper
         assert 1.8 < entry.ratio.value < 2.2
+        assert entry.has_interval == (entry.job != "cold"), "of three runs"
     assert comparison.differences == ()
 
 

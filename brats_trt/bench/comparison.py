@@ -10,15 +10,22 @@ from .document import Job, Report
 from .statistics import Ratio, ratio_of_medians
 
 LOAD_TOLERANCE = 1.0  # the load average is named where it differs by more
+LEAST_RUNS = 5  # of fewer, resampling does not find the spread
 
 
 @dataclass(frozen=True)
 class StageRatio:
-    """The time here over the time there, of one stage of one job."""
+    """The time here over the time there, of one stage of one job, each of so many runs."""
 
     job: str
     stage: str
     ratio: Ratio
+    runs: tuple[int, int]
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether there are runs enough on both sides for the interval to mean something."""
+        return min(self.runs) >= LEAST_RUNS
 
 
 @dataclass(frozen=True)
@@ -54,8 +61,8 @@ def _ratios(job: Job, other: Job) -> Iterator[StageRatio]:
     others = {stage.name: stage for stage in other.stages}
     for stage in job.stages:
         if stage.name in others and others[stage.name].summary.p50 > 0:
-            ratio = ratio_of_medians(stage.samples_ms, others[stage.name].samples_ms)
-            yield StageRatio(job.name, stage.name, ratio)
+            here, there = stage.samples_ms, others[stage.name].samples_ms
+            yield StageRatio(job.name, stage.name, ratio_of_medians(here, there), (len(here), len(there)))
 
 
 def _differs(name: str, here: Any, there: Any) -> bool:

@@ -96,7 +96,7 @@ def read_versions() -> Versions:
 
 def load_average() -> float:
     """Of the minute before: processes that ran or waited to run."""
-    return os.getloadavg()[0]
+    return round(os.getloadavg()[0], 2)  # as the kernel has it
 
 
 def reset_peak_rss(proc: Path = _PROC) -> bool:

@@ -59,7 +59,8 @@ def ratio_table(comparison: Comparison, other: str) -> Table:
         table.add_column(column, justify="right")
     for entry in comparison.ratios:
         ratio = entry.ratio
-        table.add_row(entry.job, entry.stage, f"{ratio.value:.3f}", f"{ratio.lower:.3f} to {ratio.upper:.3f}")
+        interval = f"{ratio.lower:.3f} to {ratio.upper:.3f}" if entry.has_interval else "too few runs"
+        table.add_row(entry.job, entry.stage, f"{ratio.value:.3f}", interval)
     return table
 
 
