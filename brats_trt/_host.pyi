@@ -11,6 +11,8 @@ _Index = tuple[int, int, int]
 _Box = tuple[_Index, _Index]
 
 instruction_set: str
+compiler: str
+build_flags: str
 
 class Foreground:
     """Where a modality's foreground lies and what its intensities are."""

@@ -216,7 +216,7 @@ def test_doctor_names_the_model_and_the_precision(run, engine):
         assert word in out
 
 
-@pytest.mark.parametrize("command", [(), ("demo",), ("segment",), ("convert",), ("build",), ("doctor",)])
+@pytest.mark.parametrize("command", [(), ("demo",), ("segment",), ("convert",), ("build",), ("bench",), ("doctor",)])
 def test_every_help_says_research_use_only(run, command):
     code, out, _ = run(*command, "--help")
     assert code == 0

@@ -28,7 +28,7 @@ LAYERS = [
     ("nifti_writer", "pipeline"),
     ("segmenter", "export"),
     ("demo",),
-    ("evaluation",),
+    ("bench", "evaluation"),
     ("cli",),
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -10,6 +10,7 @@ import typer
 from .. import __version__
 from ..errors import BratsTrtError
 from ..notice import NOTICE
+from .bench import measure_speed
 from .build import build_engine
 from .console import one_line
 from .convert import convert_checkpoint
@@ -32,6 +33,7 @@ app.command("segment", epilog=NOTICE)(segment_cases)
 app.command("convert", epilog=NOTICE)(convert_checkpoint)
 app.command("build", epilog=NOTICE)(build_engine)
 app.command("evaluate", epilog=NOTICE)(evaluate_cases)
+app.command("bench", epilog=NOTICE)(measure_speed)
 app.command("doctor", epilog=NOTICE)(examine)
 
 

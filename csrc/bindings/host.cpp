@@ -12,4 +12,6 @@ PYBIND11_MODULE(_host, module) {
     brats::bindings::register_scatter(module);
     module.def("usable_cores", brats::usable_cores, "The cores that this process may run on.");
     module.attr("instruction_set") = brats::row_kernels().name;
+    module.attr("compiler") = BRATS_COMPILER;
+    module.attr("build_flags") = BRATS_BUILD_FLAGS;
 }
