@@ -2,8 +2,8 @@
 
     python benchmarks/literal_export.py MODEL.onnx -o LITERAL.onnx
 
-`brats-trt convert` writes the elementwise maximum of the four parts of a Split instead: the same numbers. What an exporter
-that translates operator by operator would have written is made from that here:
+`brats-trt convert` writes the elementwise maximum of the four parts of a Split instead: the same numbers. What an
+exporter that translates operator by operator would have written is made from that here:
 
     Split -> Max    becomes    Split -> 4 x Unsqueeze -> Concat -> ReduceMax    on tensors of six axes
 """

@@ -1,7 +1,7 @@
 """Candidates timed in turn: what else the machine does meets all of them alike.
 
-Every other round runs backwards. A ratio is taken within each round, so that a drift of the machine cancels out; what is
-given is the median over the rounds, and as spread the range of the middle half over it.
+Every other round runs backwards. A ratio is taken within each round, so that a drift of the machine cancels out; what
+is given is the median over the rounds, and as spread the range of the middle half over it.
 """
 
 from __future__ import annotations
