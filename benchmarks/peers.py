@@ -136,8 +136,8 @@ def conditions(setting: Setting, arguments: argparse.Namespace) -> str:
     packages = versions("brats_trt", "openvino", "onnxruntime", "scipy", "numpy", "torch")
     return (
         f"{processor()}, {setting.threads} threads, load before {load()}; {packages}. Network: {model}. "
-        f"Case of {shape}, no mirror averaging, {regions}. {arguments.rounds} rounds in turn; ratios are taken round by "
-        "round, and the spread is the range of the middle half over the median."
+        f"Case of {shape}, no mirror averaging, {regions}. {arguments.rounds} rounds in turn; ratios are taken round "
+        "by round, and the spread is the range of the middle half over the median."
     )
 
 
