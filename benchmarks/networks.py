@@ -1,0 +1,65 @@
+"""The network alone, a crop in and its softmax out, as each runtime runs a model's file with nothing of brats_trt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from brats_trt.backends.openvino import import_openvino
+
+# (1, 4, D, H, W) float32 to the same; the answer may be overwritten by the next run.
+Network = Callable[[np.ndarray], np.ndarray]
+
+HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+TORCH_PACKAGES = ("torch", "onnx2torch")
+
+
+def openvino_options(precision: str, threads: int) -> dict[str, str]:
+    """What brats_trt asks OpenVINO for."""
+    return {
+        "INFERENCE_PRECISION_HINT": HINTS[precision],
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": "1",
+        "INFERENCE_NUM_THREADS": str(threads),
+    }
+
+
+def openvino_network(path: Path, precision: str, threads: int) -> Network:
+    """OpenVINO with the file as it is: norms are its own."""
+    compiled = import_openvino().Core().compile_model(str(path), "CPU", openvino_options(precision, threads))
+    request = compiled.create_infer_request()
+    return lambda crop: request.infer([crop], share_inputs=True, share_outputs=True)[0]
+
+
+def onnxruntime_network(path: Path, threads: int) -> Network:
+    """ONNX Runtime on the CPU, which computes in float32."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda crop: session.run(None, {name: crop})[0]
+
+
+def missing_for_torch() -> list[str]:
+    """The packages that `torch_network` needs and that are not installed."""
+    return [name for name in TORCH_PACKAGES if find_spec(name) is None]
+
+
+def torch_network(path: Path, threads: int) -> Network:
+    """PyTorch on the CPU in float32, the graph translated by onnx2torch."""
+    import torch
+    from onnx2torch import convert
+
+    torch.set_num_threads(threads)
+    module = convert(str(path)).eval()
+
+    def run(crop: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return module(torch.from_numpy(crop)).numpy()
+
+    return run
