@@ -18,7 +18,7 @@ from PIL import Image
 import brats_trt.demo
 from brats_trt import EngineError, Segmenter, cli
 from brats_trt.bench.cold_start import measure_cold
-from brats_trt.bench.document import read_report, to_json
+from brats_trt.bench.document import Gpu, read_report, to_json
 from brats_trt.bench.measure import arrays_of, measure_arrays, measure_files, measure_throughput
 from brats_trt.bench.run import Plan, Setup, run_bench
 from brats_trt.case import load_case
@@ -162,6 +162,25 @@ def test_what_is_found_in_a_case_is_said_once(engine, case):
         run_bench(Setup(engine=engine), plan, case=folder, say=lines.append)
     spoken = [line for line in lines if line.startswith("warning: ")]
     assert len(spoken) == len(set(spoken)) == len(volumes)
+
+
+def test_a_gpu_is_asked_for_its_name_and_memory(engine, case, monkeypatch):
+    class OnGpu(Counted):
+        device, runtime, precision, model_sha256 = "cuda", "tensorrt", "fp16", "0" * 64
+
+        @property
+        def spec(self):
+            return self.segmenter.spec
+
+    run = "brats_trt.bench.run"
+    monkeypatch.setattr(f"{run}.Setup.segmenter", lambda setup, threads: OnGpu(Segmenter(engine)))
+    monkeypatch.setattr(f"{run}.measure_cold", lambda *_, starts: (bench_reports.job("cold", bench_reports.COLD), 1.0))
+    monkeypatch.setattr(f"{run}.read_gpu", lambda: Gpu("A GPU", None, None, None))
+    monkeypatch.setattr(f"{run}.device_memory_mib", lambda: 700.0)
+    report = run_bench(Setup(), Plan(runs=1, warmup=0, workers=()), case=case, say=lambda _: None)
+    assert report.conditions.gpu.model == "A GPU"
+    assert report.memory.device_mib == 700.0
+    assert (report.conditions.engine.device, report.conditions.engine.runtime) == ("cuda", "tensorrt")
 
 
 def test_a_fresh_process_that_fails_says_why(case, tmp_path):

@@ -25,7 +25,7 @@ def caption(report: Report) -> str:
 
 
 def conditions_lines(conditions: Conditions) -> tuple[str, str]:
-    """Hardware and load, then engine, case and versions."""
+    """Hardware and load, then engine, case and versions; the document has the rest."""
     engine, case, versions = conditions.engine, conditions.case, conditions.versions
     clocks = f" at {_mean(conditions.cpu.mhz) / 1e3:.2f} GHz" if conditions.cpu.mhz else ""
     cores = "1 core" if conditions.cpu.cores == 1 else f"{conditions.cpu.cores} cores"
@@ -34,7 +34,6 @@ def conditions_lines(conditions: Conditions) -> tuple[str, str]:
         hardware.insert(0, conditions.gpu.model)
     threads = "1 thread" if engine.threads == 1 else f"{engine.threads} threads"
     hardware += [threads, conditions.host_module.instruction_set, f"load average {conditions.load_average:.1f}"]
-    hardware.append(versions.kernel)
     shape = "x".join(map(str, case.shape))
     mirrored = ", mirrored too" if engine.tta else ""
     software = (

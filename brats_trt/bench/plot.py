@@ -187,9 +187,9 @@ def _draw_line(draw: ImageDraw.ImageDraw, text: str, middle: float, size: int, c
 
 
 def bin_edges(samples: Sequence[float]) -> NDArray[np.float64]:
-    """Of bins of round width (ms) that hold all samples, about as many as Rice's rule has: twice the cube root."""
+    """Of bins of round width (ms) that hold all samples, two to three times the cube root of their number."""
     least, greatest = min(samples), max(samples)
-    wanted = min(MOST_BINS, max(4, math.ceil(2 * float(np.cbrt(len(samples))))))
+    wanted = min(MOST_BINS, max(6, math.ceil(3 * float(np.cbrt(len(samples))))))
     step = round_step(max((greatest - least) / wanted, 0.002 * greatest, 1e-3))
     first, last = math.floor(least / step), math.floor(greatest / step) + 1
     return np.asarray(np.arange(first, last + 1) * step, np.float64)
