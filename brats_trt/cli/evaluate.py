@@ -32,7 +32,9 @@ def evaluate_cases(
     predictions: Annotated[Path, typer.Argument(metavar="PREDICTIONS", help="A label map, or a folder of them.")],
     references: Annotated[
         Path | None,
-        typer.Argument(help="The references; with --audit-order, where they are not in the cases' folders."),
+        typer.Argument(
+            metavar="REFERENCES", help="The references; with --audit-order, where they are not in the cases' folders."
+        ),
     ] = None,
     labels: Annotated[LabelScheme, typer.Option(help="Values of the predictions.")] = "brats",
     reference_labels: Annotated[
@@ -96,24 +98,22 @@ def _check_outputs(outputs: Mapping[str, Path], *, overwrite: bool) -> None:
 
 
 def _write(evaluation: Evaluation, outputs: Mapping[str, Path]) -> None:
-    writers: Mapping[str, Callable[[Path], object]] = {
-        "json": lambda path: write_whole(path, json_document(evaluation)),
-        "csv": lambda path: write_whole(path, csv_document(evaluation)),
-        "plot": lambda path: _plot(evaluation, path),
-    }
+    """Write the outputs once the content of all of them is there."""
     inputs = [file for case in evaluation.cases for file in (case.pair.prediction, case.pair.reference)]
     for path in outputs.values():
         if any(os.path.exists(path) and os.path.samefile(path, file) for file in inputs):
             raise CaseError(f"{path}: is an input and is kept; name another output")
-    for name, path in outputs.items():
-        writers[name](path)
+    documents: Mapping[str, Callable[[Evaluation], bytes]] = {"json": json_document, "csv": csv_document, "plot": _plot}
+    contents = [(path, documents[name](evaluation)) for name, path in outputs.items()]
+    for path, content in contents:
+        write_whole(path, content)
 
 
-def _plot(evaluation: Evaluation, path: Path) -> None:
-    from ..demo.picture import save_picture
+def _plot(evaluation: Evaluation) -> bytes:
+    from ..demo.picture import encode_png
     from ..evaluation.box_plot import draw_box_plot
 
-    save_picture(draw_box_plot(evaluation), path)
+    return encode_png(draw_box_plot(evaluation))
 
 
 def _print(evaluation: Evaluation) -> None:

@@ -134,10 +134,15 @@ def save_picture(picture: Image.Image, path: str | os.PathLike[str]) -> Path:
         If the file cannot be written.
     """
     target = Path(path)
+    write_whole(target, encode_png(picture))
+    return target
+
+
+def encode_png(picture: Image.Image) -> bytes:
+    """A picture as the bytes of a PNG."""
     stream = BytesIO()
     picture.save(stream, format="PNG", optimize=True)
-    write_whole(target, stream.getvalue())
-    return target
+    return stream.getvalue()
 
 
 def _arrange(
