@@ -6,7 +6,8 @@
 
 A whole job goes from four arrays to the label map, without mirror averaging. The peers' stages are the authors' in
 NumPy and SciPy (`tests/oracle.py`), around the graph as its symbol has it (`literal_export.py`). The network alone is
-timed in the same rounds: both graphs in OpenVINO as they are, at every precision that this processor has.
+timed in the same rounds: both graphs in OpenVINO as they are, at every precision that this processor has. All are held
+in memory at once: 9 GB at the released size.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import onnx
+import zoo_stages
 from literal_export import literal_export
 from machine import load, processor, versions
 from networks import Network, missing_for_torch, onnxruntime_network, openvino_network, torch_network
@@ -71,6 +73,7 @@ def whole_jobs(setting: Setting, alone: dict[str, Network]) -> dict[str, Job]:
     scipy = partial(scipy_job, setting)
     ours = partial(segmenter_job, setting)
     jobs = {f"SciPy, OpenVINO {p.upper()}, literal export": scipy(alone[f"literal, {p}"]) for p in setting.precisions}
+    jobs["Open Model Zoo demo's stages, OpenVINO FP32, literal export"] = zoo_job(setting, alone["literal, fp32"])
     jobs["SciPy, ONNX Runtime FP32, literal export"] = scipy(onnxruntime_network(setting.literal, setting.threads))
     if not missing_for_torch():
         jobs["SciPy, PyTorch FP32, literal export"] = scipy(torch_network(setting.literal, setting.threads))
@@ -85,6 +88,17 @@ def scipy_job(setting: Setting, network: Network) -> Job:
         crop, box = oracle.prepare(volumes)
         labels = oracle.restore(network(crop), box, volumes[0].shape)
         return oracle.drop_small_regions(labels, setting.min_region) if setting.min_region else labels
+
+    return run
+
+
+def zoo_job(setting: Setting, network: Network) -> Job:
+    order = read_model(setting.exported).spec.modalities
+
+    def run() -> np.ndarray:
+        volumes = [setting.volumes[name] for name in order]
+        crop, box = zoo_stages.prepare(volumes, oracle.SIZE)
+        return zoo_stages.restore(network(crop), box, volumes[0].shape)
 
     return run
 

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 from time import perf_counter, process_time
 
@@ -30,12 +31,12 @@ from brats_trt.backends.model import read_model
 from brats_trt.backends.openvino import OpenVinoEngine, cpu_precisions
 from brats_trt.demo import make_phantom
 from brats_trt.export import convert
-from brats_trt.export.rewrites import DECONVOLUTIONS, GROUPED, NORMS, rewrite
+from brats_trt.export.rewrites import DECONVOLUTIONS, ENCODERS, GROUPED, NORMS, rewrite
 from brats_trt.plans.tuning import tune
 from brats_trt.spec import MODALITIES
 
 CLOCKS = {"wall": perf_counter, "process": process_time}
-PLAIN = {"norm": "native_cast", "grouped": "as_is", "deconvolution": "as_is"}
+PLAIN = {"norm": "native_cast", "grouped": "as_is", "deconvolution": "as_is", "encoders": "joined"}
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Variant:
     norm: str
     grouped: str
     deconvolution: str
+    encoders: str = PLAIN["encoders"]
 
     def __str__(self) -> str:
         changed = [f"{name}={value}" for name, value in vars(self).items() if value != PLAIN[name]]
@@ -73,9 +75,12 @@ class Candidate:
 
 
 def variants(every: bool) -> list[Variant]:
-    """The graph as it is, each rewrite alone, and the pairs of the last two; or all there are."""
-    found = [Variant(n, g, d) for n in NORMS for g in GROUPED for d in DECONVOLUTIONS if n != "native_half"]
-    return [v for v in found if every or v.norm == PLAIN["norm"] or [*vars(v).values()][1:] == ["as_is", "as_is"]]
+    """The graph as it is, each rewrite alone, and the pairs of groups and deconvolutions; or all there are."""
+    if every:
+        return [Variant(*v) for v in product(NORMS, GROUPED, DECONVOLUTIONS, ENCODERS) if v[0] != "native_half"]
+    pairs = [Variant(PLAIN["norm"], g, d) for g in GROUPED for d in DECONVOLUTIONS]
+    alone = [{"norm": "decomposed"}, *({"encoders": e} for e in ENCODERS[1:])]
+    return pairs + [Variant(**PLAIN | change) for change in alone]
 
 
 def phantom_crop() -> np.ndarray:
