@@ -28,7 +28,7 @@ import zoo_stages
 from literal_export import literal_export
 from machine import load, processor, versions
 from networks import Network, missing_for_torch, onnxruntime_network, openvino_network, torch_network
-from peers_report import ALONE, alone_table, jobs_table, write_readme
+from peers_report import ALONE, RUNTIMES, alone_table, jobs_table, write_readme
 from rounds import time_in_turn
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -77,10 +77,9 @@ def whole_jobs(setting: Setting, alone: dict[str, Network]) -> dict[str, Job]:
     jobs["SciPy, ONNX Runtime FP32, literal export"] = scipy(onnxruntime_network(setting.literal, setting.threads))
     if not missing_for_torch():
         jobs["SciPy, PyTorch FP32, literal export"] = scipy(torch_network(setting.literal, setting.threads))
-    jobs |= {
-        f"brats_trt {p.upper()}, runtime OpenVINO": ours(precision=p, runtime="openvino") for p in setting.precisions
-    }
-    return jobs | {f"brats_trt {p.upper()}": ours(precision=p) for p in setting.precisions}
+    for title, runtime in RUNTIMES.items():
+        jobs |= {f"brats_trt, {title} {p.upper()}": ours(precision=p, runtime=runtime) for p in setting.precisions}
+    return jobs
 
 
 def scipy_job(setting: Setting, network: Network) -> Job:

@@ -10,6 +10,8 @@ from rounds import Times, ratios, spread
 
 MARKERS = ("<!-- peers -->", "<!-- /peers -->")
 ALONE = "alone, "
+# brats_trt's, as the tables and as `Segmenter` name them.
+RUNTIMES = {"OpenVINO": "openvino", "native": "native"}
 
 
 def jobs_table(times: Times, jobs: Sequence[str], differing: Mapping[str, int]) -> list[str]:
@@ -48,7 +50,10 @@ def alone_table(times: Times, precisions: Sequence[str]) -> list[str]:
         row("literal export, median ms", milliseconds("literal")),
         row("exported graph, median ms", milliseconds("exported")),
         row("literal export over exported graph", over(f"{ALONE}literal, {{0}}", exported)),
-        row("brats_trt's whole job over exported graph", over("brats_trt {1}", exported)),
+        *(
+            row(f"brats_trt's whole job, {title}, over exported graph", over(f"brats_trt, {title} {{1}}", exported))
+            for title in RUNTIMES
+        ),
     ]
 
 
