@@ -178,7 +178,7 @@ int Network::convolve(int from, const Norm& norm, std::int64_t groups, Floats we
     const std::vector<Part> parts = cut({grid, groups, outputs, a_block, 2}, scratch);
     const auto scale = std::make_shared<std::vector<float>>(size(in.channels));
     const auto shift = std::make_shared<std::vector<float>>(size(in.channels));
-    const double epsilon = static_cast<double>(norm.epsilon);
+    const auto epsilon = static_cast<double>(norm.epsilon);
     const int id = static_cast<int>(tensors_.size());
     return add(grid, groups * outputs, false, std::move(reads), [=, this] {
         const Tensor& read = tensors_[size(from)];

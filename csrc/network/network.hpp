@@ -73,7 +73,7 @@ private:
         int last_reader = none;
         std::uint32_t* words = nullptr;
         bool counted = false;
-        std::vector<Moments> moments = {};
+        std::vector<Moments> moments;
     };
     struct Step {
         std::function<void()> run;
@@ -81,11 +81,11 @@ private:
         int writes;
     };
 
-    const Tensor& tensor(int id, bool raw) const;
+    [[nodiscard]] const Tensor& tensor(int id, bool raw) const;
     int add(const Grid& grid, std::int64_t channels, bool raw, std::vector<int> reads, std::function<void()> run);
     const std::vector<std::uint32_t>* keep(std::vector<std::uint32_t> weights);
     const std::vector<float>* keep(Floats values, std::int64_t expected, const char* what);
-    std::int64_t block(std::int64_t outputs, std::int64_t inputs) const;
+    [[nodiscard]] std::int64_t block(std::int64_t outputs, std::int64_t inputs) const;
     [[nodiscard]] std::int64_t planes(const Tensor& tensor) const;
     [[nodiscard]] Source source(const Reference& reference) const;
     Target target(int id);
