@@ -70,6 +70,10 @@ private:
         Grid grid;
         std::int64_t channels;
         bool raw;  // float32 whatever the kernels' words
+
+        Tensor(const Grid& of, std::int64_t channel_count, bool is_raw)
+            : grid(of), channels(channel_count), raw(is_raw) {}
+
         int last_reader = none;
         std::uint32_t* words = nullptr;
         bool counted = false;

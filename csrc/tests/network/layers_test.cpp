@@ -18,12 +18,12 @@ struct Shape {
 };
 
 // Rows shorter than a vector, as long as one, with a rest; heights that are cut into several tiles; one plane.
-const std::vector<Shape> shapes{{{4, 4, 4}, 1, 8, 8},    {{2, 8, 8}, 4, 4, 8},   {{6, 10, 20}, 2, 2, 4},
-                                {{2, 4, 40}, 1, 12, 6},  {{1, 2, 2}, 4, 16, 16}, {{4, 16, 16}, 1, 2, 2},
-                                {{3, 6, 32}, 1, 40, 24}, {{8, 24, 16}, 4, 2, 8}, {{2, 40, 64}, 1, 16, 16}};
-const std::vector<Shape> even_shapes{{{4, 4, 4}, 1, 8, 8},    {{2, 8, 16}, 4, 4, 8},  {{6, 10, 20}, 2, 2, 4},
-                                     {{2, 4, 80}, 1, 12, 6},  {{2, 2, 2}, 4, 16, 16}, {{4, 16, 64}, 1, 2, 2},
-                                     {{2, 40, 64}, 1, 16, 16}};
+constexpr Shape shapes[] = {{{4, 4, 4}, 1, 8, 8},    {{2, 8, 8}, 4, 4, 8},   {{6, 10, 20}, 2, 2, 4},
+                            {{2, 4, 40}, 1, 12, 6},  {{1, 2, 2}, 4, 16, 16}, {{4, 16, 16}, 1, 2, 2},
+                            {{3, 6, 32}, 1, 40, 24}, {{8, 24, 16}, 4, 2, 8}, {{2, 40, 64}, 1, 16, 16}};
+constexpr Shape even_shapes[] = {{{4, 4, 4}, 1, 8, 8},    {{2, 8, 16}, 4, 4, 8},  {{6, 10, 20}, 2, 2, 4},
+                                 {{2, 4, 80}, 1, 12, 6},  {{2, 2, 2}, 4, 16, 16}, {{4, 16, 64}, 1, 2, 2},
+                                 {{2, 40, 64}, 1, 16, 16}};
 
 std::int64_t block_for(const Kernels& kernels, std::int64_t outputs) {
     return block_of(outputs, kernels.channels_a_word, kernels.widest_block);
@@ -244,7 +244,7 @@ TEST_CASE("classes and their softmax") {
         plain::Tensor in = plain::tensor(6, grid, 1);
         // Scores far apart: the softmax is 0 and 1, and nothing overflows.
         for (std::int64_t c = 0; c < 6; ++c) in.at(c, 1, 2, 6) *= 4096.0;
-        const auto weights = plain::numbers(4 * 6, 3);
+        const auto weights = plain::numbers(24, 3);
         const auto bias = plain::numbers(4, 4);
         plain::Tensor expected = plain::mixed(in, weights, 4);
         plain::add(expected, bias);
@@ -268,7 +268,7 @@ TEST_CASE("classes and their softmax") {
         kernels->classify(
             {grid, 6 / a_word, packed.data(), bias.data(), source.words.data(), found.data(), target.words.data()},
             {0, grid.voxels()});
-        std::copy(found.begin(), found.end(), softmax.values.begin());
+        std::ranges::copy(found, softmax.values.begin());
         // Products of inputs and weights are exact in float32 here.
         CHECK(plain::difference(softmax, expected) < 1e-6);
         CHECK(plain::difference(target.plain(), expected) < plain::tolerance(*kernels));
@@ -300,8 +300,8 @@ TEST_CASE("moments of a channel far from zero") {
     const Grid grid{8, 32, 32};
     for (const Kernels* kernels : supported_kernels(1)) {
         CAPTURE(std::string(kernels->name));
-        plain::Tensor in = plain::tensor(2, grid, 1);
-        std::vector<float> weights{1.0F, 0.0F, 0.0F, 1.0F};
+        const plain::Tensor in = plain::tensor(2, grid, 1);
+        const std::vector<float> weights{1.0F, 0.0F, 0.0F, 1.0F};
         const std::vector<float> bias{1000.0F, -1000.0F};
         plain::Tensor expected = in;
         plain::add(expected, bias);

@@ -15,13 +15,13 @@ namespace {
 // A small U-Net with every kind of layer, and the same in the plain way.
 struct Small {
     Grid grid{8, 8, 16};
-    std::vector<float> first = plain::numbers(4 * 2 * 27, 1);
-    std::vector<float> inner = plain::numbers(8 * 2 * 27, 2);
-    std::vector<float> down = plain::numbers(8 * 2 * 27, 3);
-    std::vector<float> up = plain::numbers(2 * 4 * 8, 4);
-    std::vector<float> mixing = plain::numbers(4 * 6, 5);
-    std::vector<float> pooled = plain::numbers(4 * 2 * 27, 6);
-    std::vector<float> classes = plain::numbers(4 * 4, 7);
+    std::vector<float> first = plain::numbers(216, 1);
+    std::vector<float> inner = plain::numbers(432, 2);
+    std::vector<float> down = plain::numbers(432, 3);
+    std::vector<float> up = plain::numbers(64, 4);
+    std::vector<float> mixing = plain::numbers(24, 5);
+    std::vector<float> pooled = plain::numbers(216, 6);
+    std::vector<float> classes = plain::numbers(16, 7);
     std::vector<float> gamma = plain::numbers(8, 8);
     std::vector<float> beta = plain::numbers(8, 9);
 
@@ -36,7 +36,7 @@ struct Small {
         return network.classify(network.mix(sources, mixing, {}), classes, {});
     }
 
-    plain::Tensor normalised(const plain::Tensor& in) const {
+    [[nodiscard]] plain::Tensor normalised(const plain::Tensor& in) const {
         std::vector<float> scale;
         std::vector<float> shift;
         const auto voxels = in.grid.voxels();
@@ -111,7 +111,7 @@ TEST_CASE("a small network gives what its layers give in the plain way") {
         CAPTURE(std::string(kernels->name));
         const std::vector<float> softmax = run(*kernels, small, input, 2);
         plain::Tensor found(4, small.grid);
-        std::copy(softmax.begin(), softmax.end(), found.values.begin());
+        std::ranges::copy(softmax, found.values.begin());
         // The scores are sums of some hundreds, whose float32 rounding the softmax makes this of.
         CHECK(plain::difference(found, expected) < 1e-3);
     }
