@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from pathlib import Path
 
 from .errors import CaseError
@@ -15,8 +16,9 @@ def write_whole(target: Path, content: bytes) -> None:
     Raises
     ------
     CaseError
-        If the folder or the file cannot be written.
+        If the folder or the file cannot be written, or is there and is no file, such as a device or a pipe.
     """
+    check_target(target)
     temporary = target.with_name(f".{secrets.token_hex(8)}")
     try:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
@@ -32,6 +34,24 @@ def write_whole(target: Path, content: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def check_target(target: Path) -> None:
+    """Check that what is there under a file's name, if anything, is a file: a rename would put one in its place.
+
+    Raises
+    ------
+    CaseError
+        If it is a folder, a device, a pipe or a socket, or a link to one.
+    """
+    try:
+        mode = target.stat().st_mode
+    except OSError:  # nothing there, or a link to nothing
+        return
+    if stat.S_ISDIR(mode):
+        raise CaseError(f"{target}: is a folder and is kept; choose another output")
+    if not stat.S_ISREG(mode):
+        raise CaseError(f"{target}: is a device, a pipe or a socket and is kept; give the name of a file")
 
 
 def make_folder(folder: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
 import warnings
 from functools import partial
@@ -164,7 +166,9 @@ def test_what_is_found_in_a_case_is_said_once(engine, case):
     assert len(spoken) == len(set(spoken)) == len(volumes)
 
 
-def test_a_gpu_is_asked_for_its_name_and_memory(engine, case, monkeypatch):
+def test_a_gpu_is_asked_for_its_name_and_memory_while_it_is_warm(engine, case, monkeypatch):
+    asked = []
+
     class OnGpu(Counted):
         device, runtime, precision, model_sha256 = "cuda", "tensorrt", "fp16", "0" * 64
 
@@ -174,10 +178,12 @@ def test_a_gpu_is_asked_for_its_name_and_memory(engine, case, monkeypatch):
 
     run = "brats_trt.bench.run"
     monkeypatch.setattr(f"{run}.Setup.segmenter", lambda setup, threads: OnGpu(Segmenter(engine)))
-    monkeypatch.setattr(f"{run}.measure_cold", lambda *_, starts: (bench_reports.job("cold", bench_reports.COLD), 1.0))
-    monkeypatch.setattr(f"{run}.read_gpu", lambda: Gpu("A GPU", None, None, None))
+    cold = bench_reports.job("cold", bench_reports.COLD), 1.0
+    monkeypatch.setattr(f"{run}.measure_cold", lambda *_, starts: asked.append("cold") or cold)
+    monkeypatch.setattr(f"{run}.read_gpu", lambda: asked.append("clocks") or Gpu("A GPU", None, None, None))
     monkeypatch.setattr(f"{run}.device_memory_mib", lambda: 700.0)
-    report = run_bench(Setup(), Plan(runs=1, warmup=0, workers=()), case=case, say=lambda _: None)
+    report = run_bench(Setup(), Plan(runs=1, warmup=0, workers=()), case=case, say=asked.append)
+    assert asked.index("arrays in, labels out: 0 + 1 runs") + 1 == asked.index("clocks") < asked.index("cold")
     assert report.conditions.gpu.model == "A GPU"
     assert report.memory.device_mib == 700.0
     assert (report.conditions.engine.device, report.conditions.engine.runtime) == ("cuda", "tensorrt")
@@ -230,6 +236,7 @@ def test_a_comparison_prints_ratios_and_what_differs(run, tmp_path, engine, case
         (("--json", "same.png", "--plot", "same.png"), "give each its own name"),
         (("--json", "there.json"), "exists already and is kept"),
         (("--json", "folder"), "is a folder and is kept"),
+        (("--json", "pipe", "--overwrite"), "is a device, a pipe or a socket and is kept"),
         (("--json", "no/where.json"), "there is no folder no"),
         (("--json", ""), "an empty name"),
         (("--compare", "none.json"), "cannot be read"),
@@ -242,12 +249,43 @@ def test_bad_input_is_one_line_and_leaves_nothing(run, tmp_path, monkeypatch, op
     monkeypatch.chdir(tmp_path)
     (tmp_path / "there.json").write_text("kept")
     (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
     code, out, err = run(*options)
     assert code == 2
     assert message in err
     assert "Traceback" not in err + out
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["folder", "there.json"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["folder", "pipe", "there.json"]
+    assert (tmp_path / "pipe").is_fifo()
     assert (tmp_path / "there.json").read_text() == "kept"
+
+
+@pytest.mark.parametrize("output", ["m.onnx", "m.json", "m.onnx.json", "linked.json", "P1/P1_t2.nii.gz"])
+def test_the_engine_its_records_and_the_case_are_never_written_over(run, tmp_path, engine, case, output):
+    shutil.copy(engine, tmp_path / "m.onnx")
+    shutil.copytree(case, tmp_path / "P1")
+    for record in ("m.json", "m.onnx.json"):
+        (tmp_path / record).write_text("a record")
+    (tmp_path / "linked.json").symlink_to(tmp_path / "m.json")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    code, _, err = run(
+        tmp_path / "P1", "--engine", tmp_path / "m.onnx", "--json", tmp_path / output, "--overwrite", "--runs", 1
+    )
+    assert code == 2
+    assert "belongs to the engine or the case and is kept" in err
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_what_was_measured_is_printed_where_it_cannot_be_written(run, tmp_path, monkeypatch, engine, case):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("brats_trt.files.os.replace", full)
+    monkeypatch.setattr("brats_trt.bench.run.run_bench", lambda *_, **__: bench_reports.report())
+    code, out, err = run(case, "--engine", engine, "--json", tmp_path / "a.json")
+    assert code == 2
+    assert "No space left on device" in err
+    assert "jitter" in out
+    assert not list(tmp_path.iterdir())
 
 
 def test_bad_input_leaves_earlier_outputs(run, tmp_path, case):

@@ -76,6 +76,12 @@ def test_the_share_within_a_deadline_counts_runs_that_took_just_as_long():
     assert share_within([10, 20], 5) == 0.0
 
 
+def test_a_median_of_nothing_in_a_resample_is_no_warning():
+    ratio = ratio_of_medians([5.0, 6.0], [0.0, 5.0])
+    assert ratio.value == pytest.approx(2.2)
+    assert ratio.upper == np.inf
+
+
 @pytest.mark.parametrize("call", [summarise, lambda s: ratio_of_medians(s, [1.0]), lambda s: share_within(s, 1.0)])
 def test_no_samples_are_refused(call):
     with pytest.raises(ValueError, match="there are no samples"):

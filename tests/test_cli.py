@@ -178,6 +178,26 @@ def test_a_write_that_fails_leaves_nothing_behind(tmp_path, monkeypatch, point):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_write_keeps_what_is_no_file(tmp_path, linked):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    target = tmp_path / "link" if linked else pipe
+    if linked:
+        target.symlink_to(pipe)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(CaseError, match="is a device, a pipe or a socket and is kept"):
+        write_whole(target, b"content")
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert target.is_symlink() == linked
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_write_keeps_a_folder(tmp_path):
+    with pytest.raises(CaseError, match="is a folder and is kept"):
+        write_whole(tmp_path, b"content")
+
+
 def test_saved_files_follow_the_umask(tmp_path):
     previous = os.umask(0o027)
     try:

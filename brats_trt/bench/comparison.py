@@ -48,7 +48,7 @@ class Comparison:
 def compare(report: Report, other: Report) -> Comparison:
     """Compare the stages that both have, whose other median is not 0; clocks are not conditions but findings."""
     ratios = tuple(ratio for job in report.jobs for ratio in _ratios(job, other.job(job.name)))
-    here, there = (dict(_flatten(asdict(each.conditions))) for each in (report, other))
+    here, there = ({"warmup": each.warmup, **dict(_flatten(asdict(each.conditions)))} for each in (report, other))
     differences = [
         Difference(name, _shown(here.get(name)), _shown(there.get(name)))
         for name in dict.fromkeys((*here, *there))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from ..plans.document import FieldError, read_record
 from .statistics import Summary, summarise
 
 SCHEMA_VERSION = 1
+LONGEST_MS = 1e12  # 30 years; beyond it sums of samples lose their digits
 JobName = Literal["arrays", "files", "cold"]
 
 
@@ -199,10 +200,12 @@ def read_report(path: Path) -> Report:
     Raises
     ------
     CaseError
-        If it cannot be read, is of another version, or a field is missing, unknown or of another type.
+        If it cannot be read, is of another version, a field is missing, unknown or of another type, or a summary is not
+        that of its samples.
     """
     try:
         document = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+        json.dumps(document, ensure_ascii=False).encode()  # half a surrogate pair is no text and cannot be printed
     except OSError as fault:
         raise CaseError(f"{path}: cannot be read ({fault.strerror}): give a file of `brats-trt bench --json`") from None
     except (ValueError, RecursionError) as fault:
@@ -231,6 +234,9 @@ def _check_version(document: Any) -> None:
 def _check_samples(report: Report) -> None:
     for job in report.jobs:
         for stage in job.stages:
-            if not all(math.isfinite(sample) and sample >= 0 for sample in stage.samples_ms):
-                where = f"jobs.{job.name}.{stage.name}.samples_ms"
-                raise FieldError(where, "holds a sample that is no time; expected ms from 0 on")
+            where = f"jobs.{job.name}.{stage.name}"
+            if not all(0 <= sample <= LONGEST_MS for sample in stage.samples_ms):
+                raise FieldError(f"{where}.samples_ms", f"holds no time; expected 0 to {LONGEST_MS:g} ms")
+            found, expected = (astuple(summary) for summary in (stage.summary, summarise(stage.samples_ms)))
+            if not all(math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-9) for a, b in zip(found, expected, strict=True)):
+                raise FieldError(f"{where}.summary", "is not that of samples_ms")

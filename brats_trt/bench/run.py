@@ -24,7 +24,7 @@ from .conditions import (
     read_versions,
     reset_peak_rss,
 )
-from .document import Conditions, Deadline, Job, MeasuredCase, Memory, Report
+from .document import Conditions, Cpu, Deadline, Gpu, Job, MeasuredCase, Memory, Report
 from .measure import arrays_of, measure_arrays, measure_files, measure_throughput, quiet_cases
 from .statistics import share_within
 
@@ -93,8 +93,7 @@ def run_bench(setup: Setup, plan: Plan, *, case: Path | None = None, say: Callab
         loaded = load_case(path, segmenter.spec.modalities, threads=setup.threads)
         for warning in segmenter.run(path).warnings:
             say(f"warning: {warning}")
-        jobs, memory = _measure(segmenter, setup, plan, (path, loaded, folder), say)
-        cpu, gpu = read_cpu(), read_gpu() if segmenter.device == "cuda" else None
+        jobs, memory, (cpu, gpu) = _measure(segmenter, setup, plan, (path, loaded, folder), say)
         threads = setup.threads or _host.usable_cores()
         throughput = []
         for workers in plan.workers:
@@ -125,19 +124,20 @@ def _phantom(folder: Path, say: Callable[[str], None]) -> Path:
 
 def _measure(
     segmenter: Segmenter, setup: Setup, plan: Plan, where: tuple[Path, Case, Path], say: Callable[[str], None]
-) -> tuple[tuple[Job, Job, Job], Memory]:
-    """The three jobs; `where` is the case's path, the case itself, and a folder for what is written."""
+) -> tuple[tuple[Job, Job, Job], Memory, tuple[Cpu, Gpu | None]]:
+    """The three jobs, and the clocks while warm; `where` is the case's path, the case, and a folder for outputs."""
     path, loaded, folder = where
     counted = reset_peak_rss()
     say(f"arrays in, labels out: {plan.warmup} + {plan.runs} runs")
     arrays = measure_arrays(segmenter, arrays_of(loaded), runs=plan.runs, warmup=plan.warmup)
+    clocks = read_cpu(), read_gpu() if segmenter.device == "cuda" else None  # before they fall
     device_mib = device_memory_mib() if segmenter.device == "cuda" else None
     say(f"files in, file out: {plan.warmup} + {plan.runs} runs")
     files = measure_files(segmenter, path, folder / "labels.nii.gz", runs=plan.runs, warmup=plan.warmup)
     peak = peak_rss_mib() if counted else None
     say(f"cold starts: {plan.cold_starts}")
     cold, cold_peak = measure_cold(setup.options(setup.threads), path, starts=plan.cold_starts)
-    return (arrays, files, cold), Memory(peak, cold_peak, device_mib)
+    return (arrays, files, cold), Memory(peak, cold_peak, device_mib), clocks
 
 
 def _describe(case: Case, *, given: bool) -> MeasuredCase:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from ..errors import CaseError
-from ..files import check_folder, write_whole
+from ..files import check_folder, check_target, write_whole
 from ..notice import NOTICE
-from ..segmenter import Device
+from ..plans.manifest import manifest_path
+from ..segmenter import Device, demo_model
 from .console import spoken_warnings, stderr, stdout
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def measure_speed(
     if deadline is not None and not 0 < deadline < math.inf:
         raise CaseError(f"the deadline is {deadline} ms; expected a number above 0")
     _check_outputs(json_file, plot, overwrite=overwrite)
+    _keep_inputs(case, engine, [name for name in (json_file, plot) if name is not None])
     other = None if compare is None else read_report(Path(compare))
     setup = Setup(
         engine=None if engine is None else Path(engine),
@@ -80,8 +81,10 @@ def measure_speed(
             case=None if case is None else Path(case),
             say=lambda line: stderr().print(line, markup=False),
         )
-    _write(report, json_file, plot)
-    _print(report, other, compare or "")
+    try:
+        _write(report, json_file, plot)
+    finally:  # what took minutes to measure is not lost with a full disk
+        _print(report, other, compare or "")
 
 
 def _check_outputs(json_file: str | None, plot: str | None, *, overwrite: bool) -> None:
@@ -94,23 +97,36 @@ def _check_outputs(json_file: str | None, plot: str | None, *, overwrite: bool) 
         if not path.parent.is_dir():
             raise CaseError(f"{path}: there is no folder {path.parent}: make it, or choose another")
         check_folder(path.parent)
-        if path.is_dir():
-            raise CaseError(f"{path}: is a folder and is kept; choose another output")
+        check_target(path)
         if os.path.lexists(path) and not overwrite:
             raise CaseError(f"{path}: exists already and is kept; pass --overwrite or another name")
 
 
+def _keep_inputs(case: str | None, engine: str | None, outputs: Sequence[str]) -> None:
+    """Refuse to write over the case or the engine, or over what is on record beside the engine."""
+    model = demo_model() if engine is None else Path(engine)
+    inputs = [model, manifest_path(model), model.with_suffix(".json")]
+    if case is not None:
+        inputs += [Path(case), *Path(case).glob("*")]
+    for output in outputs:
+        if any(os.path.exists(output) and os.path.exists(path) and os.path.samefile(output, path) for path in inputs):
+            raise CaseError(f"{output}: belongs to the engine or the case and is kept; choose another output")
+
+
 def _write(report: Report, json_file: str | None, plot: str | None) -> None:
+    """Write the outputs once the content of both is there."""
+    contents: list[tuple[Path, bytes]] = []
     if json_file is not None:
         from ..bench.document import to_json
 
-        write_whole(Path(json_file), to_json(report).encode())
+        contents.append((Path(json_file), to_json(report).encode()))
     if plot is not None:
         from ..bench.plot import draw_report
+        from ..demo.picture import encode_png
 
-        stream = BytesIO()
-        draw_report(report).save(stream, format="PNG", optimize=True)
-        write_whole(Path(plot), stream.getvalue())
+        contents.append((Path(plot), encode_png(draw_report(report))))
+    for path, content in contents:
+        write_whole(path, content)
 
 
 def _print(report: Report, other: Report | None, name: str) -> None:

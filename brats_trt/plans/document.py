@@ -116,7 +116,10 @@ def _read_plain(hint: type, value: Any, where: str) -> Any:
     fits = isinstance(value, (int, float) if hint is float else hint)
     if not fits or (isinstance(value, bool) and hint is not bool):
         raise FieldError(where, f"is {shown(value)}; expected {_NAMES[hint]}")
-    return float(value) if hint is float else value
+    try:
+        return float(value) if hint is float else value
+    except OverflowError:
+        raise FieldError(where, f"is {shown(value)}; expected a number below 1.8e308") from None
 
 
 def _read_tuple(hints: tuple[Any, ...], value: Any, where: str, readers: Readers) -> tuple[Any, ...]:
