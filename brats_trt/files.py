@@ -46,11 +46,12 @@ def check_target(target: Path) -> None:
     """
     try:
         mode = target.stat().st_mode
+        descriptor = target.is_symlink() and os.readlink(target).startswith("/proc/")  # /dev/stdout, whatever it is now
     except OSError:  # nothing there, or a link to nothing
         return
     if stat.S_ISDIR(mode):
         raise CaseError(f"{target}: is a folder and is kept; choose another output")
-    if not stat.S_ISREG(mode):
+    if descriptor or not stat.S_ISREG(mode):
         raise CaseError(f"{target}: is a device, a pipe or a socket and is kept; give the name of a file")
 
 

@@ -193,6 +193,16 @@ def test_a_write_keeps_what_is_no_file(tmp_path, linked):
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_a_write_keeps_a_name_of_an_open_file(tmp_path):
+    (tmp_path / "opened").write_text("kept")
+    with open(tmp_path / "opened") as opened:
+        (tmp_path / "link").symlink_to(f"/proc/self/fd/{opened.fileno()}")
+        with pytest.raises(CaseError, match="is a device, a pipe or a socket and is kept"):
+            write_whole(tmp_path / "link", b"content")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "opened").read_text() == "kept"
+
+
 def test_a_write_keeps_a_folder(tmp_path):
     with pytest.raises(CaseError, match="is a folder and is kept"):
         write_whole(tmp_path, b"content")
