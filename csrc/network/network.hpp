@@ -56,8 +56,9 @@ public:
     // 1x1x1 to four classes, and their softmax.
     int classify(int tensor, Floats weights, Floats bias);
 
-    // `crop` is float32 of (4, depth, height, width); `softmax`, of the same shape, takes what the last layer, which
-    // must be one of classes, gives. Not to be called by two threads at a time.
+    // `crop` is float32 of (4, depth, height, width); `softmax`, of the same shape, takes what the last layer gives.
+    // Throws std::invalid_argument where that is not one of classes, on the input's grid. Not to be called by two
+    // threads at a time.
     void run(const float* crop, float* softmax);
 
     [[nodiscard]] const Kernels& kernels() const { return kernels_; }
@@ -69,11 +70,13 @@ private:
     struct Tensor {
         Grid grid;
         std::int64_t channels;
-        bool raw;  // float32 whatever the kernels' words
+        bool raw;                // float32 whatever the kernels' words
+        bool measurable = true;  // its layer counts moments where a norm asks for them
+        bool classes = false;    // a softmax
         int last_reader = none;
         std::uint32_t* words = nullptr;
         bool counted = false;
-        std::vector<Moments> moments = {};
+        std::vector<Moments> moments;
     };
     struct Step {
         std::function<void()> run;
@@ -81,12 +84,14 @@ private:
         int writes;
     };
 
-    const Tensor& tensor(int id, bool raw) const;
+    [[nodiscard]] const Tensor& tensor(int id, bool raw) const;
     int add(const Grid& grid, std::int64_t channels, bool raw, std::vector<int> reads, std::function<void()> run);
     const std::vector<std::uint32_t>* keep(std::vector<std::uint32_t> weights);
     const std::vector<float>* keep(Floats values, std::int64_t expected, const char* what);
-    std::int64_t block(std::int64_t outputs, std::int64_t inputs) const;
+    [[nodiscard]] std::int64_t block(std::int64_t outputs, std::int64_t inputs) const;
     [[nodiscard]] std::int64_t planes(const Tensor& tensor) const;
+    // Whether so many parts are of whole words.
+    [[nodiscard]] bool divides(const Tensor& tensor, std::int64_t parts) const;
     [[nodiscard]] Source source(const Reference& reference) const;
     Target target(int id);
     void run_parts(int id, const std::vector<Part>& parts, std::int64_t scratch_words,
