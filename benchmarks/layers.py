@@ -4,8 +4,9 @@
     python benchmarks/layers.py MODEL.onnx --graph exported --precision bf16 --by kind implementation grid
 
 Graphs: "literal", the fusion as the symbol has it (`literal_export.py`); "exported", as `brats-trt convert` writes it;
-"blocks", the same with the norms' sums in blocks, which is what brats_trt runs. Times are OpenVINO's own (PERF_COUNT),
-medians over the rounds; a layer that was fused into another has none.
+"blocks", the same with the norms' sums in blocks, which is what brats_trt runs; "apart", the exported graph with the
+encoders apart but on the finest grid. Times are OpenVINO's own (PERF_COUNT), medians over the rounds; a layer that was
+fused into another has none.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -36,9 +38,15 @@ from brats_trt.backends.openvino import cpu_precisions, import_openvino
 from brats_trt.backends.openvino_norms import sum_norms_in_blocks
 from brats_trt.demo import make_phantom
 from brats_trt.export import convert
+from brats_trt.export.rewrites import rewrite
 from brats_trt.spec import MODALITIES
 
-GRAPHS = ("literal", "exported", "blocks")
+GRAPHS = {
+    "literal": literal_export,
+    "exported": rewrite,
+    "blocks": rewrite,
+    "apart": partial(rewrite, encoders="finest_joined"),
+}
 COLUMNS = ("kind", "implementation", "grid", "name")
 
 
@@ -94,20 +102,24 @@ def table(layers: Sequence[Layer], by: Sequence[str], top: int) -> list[str]:
     return [*lines, f"| {' | '.join(['all', *[''] * (len(by) - 1)])} | {len(layers)} | {total:.1f} | 100.0% |"]
 
 
-def read(model: Path | None, folder: Path) -> dict[str, bytes]:
-    """The model's bytes for each graph."""
+def demo_crop() -> np.ndarray:
+    """The crop of a phantom."""
+    volumes = make_phantom(0).volumes
+    return oracle.prepare([volumes[name] for name in MODALITIES])[0]
+
+
+def released_or(model: Path | None, folder: Path) -> Path:
+    """The model, or one of the released size with random weights, made in the folder."""
     if model is None:
         model = folder / "released-size.onnx"
         convert(*released_size.write_checkpoint(folder)[:2], model)
-    exported = model.read_bytes()
-    literal = literal_export(onnx.load_model_from_string(exported)).SerializeToString()
-    return {"literal": literal, "exported": exported, "blocks": exported}
+    return model
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, nargs="?")
-    parser.add_argument("--graph", nargs="+", default=GRAPHS, choices=GRAPHS)
+    parser.add_argument("--graph", nargs="+", default=[*GRAPHS], choices=GRAPHS)
     parser.add_argument("--precision", nargs="+", default=cpu_precisions(), choices=cpu_precisions())
     parser.add_argument("--by", nargs="+", default=COLUMNS[:3], choices=COLUMNS)
     parser.add_argument("--top", type=int, default=20)
@@ -115,10 +127,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     arguments = parser.parse_args()
 
-    volumes = make_phantom(0).volumes
-    crop = oracle.prepare([volumes[name] for name in MODALITIES])[0]
+    crop = demo_crop()
     with tempfile.TemporaryDirectory() as name:
-        contents = read(arguments.model, Path(name))
+        exported = onnx.load(released_or(arguments.model, Path(name)))
+    contents = {graph: write(exported).SerializeToString() for graph, write in GRAPHS.items()}
     for precision in arguments.precision:
         for graph in arguments.graph:
             layers = profile(

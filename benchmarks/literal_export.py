@@ -11,6 +11,7 @@ exporter that translates operator by operator would have written is made from th
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -31,21 +32,38 @@ def literal_export(model: onnx.ModelProto) -> onnx.ModelProto:
     ValueError
         If there is no such maximum, or the opset is not one that the converter writes.
     """
+    return replace_fusions(model, _stacked)
+
+
+def replace_fusions(
+    model: onnx.ModelProto, replace: Callable[[Draft, onnx.NodeProto, onnx.NodeProto], list[onnx.NodeProto]]
+) -> onnx.ModelProto:
+    """A copy in which each maximum of all parts of a Split is what `replace` makes of draft, Split and maximum.
+
+    Raises
+    ------
+    ValueError
+        As `literal_export`.
+    """
     opset = next(entry.version for entry in model.opset_import if entry.domain == "")
     if opset >= FIRST_OPSET_WITHOUT_AXES:
         raise ValueError(f"the model is of opset {opset}; expected one below {FIRST_OPSET_WITHOUT_AXES}")
     draft = Draft(model)
-    splits = {tuple(node.output) for node in draft.nodes if node.op_type == "Split"}
-    fusions = [node for node in draft.nodes if node.op_type == "Max" and tuple(node.input) in splits]
-    if not fusions:
+    splits = {tuple(node.output): node for node in draft.nodes if node.op_type == "Split"}
+    fused = [node.op_type == "Max" and tuple(node.input) in splits for node in draft.nodes]
+    if not any(fused):
         raise ValueError("the model has no maximum of the parts of a Split; expected one of `brats-trt convert`")
-    draft.nodes = [new for node in draft.nodes for new in (_stacked(draft, node) if node in fusions else [node])]
+    nodes = []
+    for node, is_fusion in zip(draft.nodes, fused, strict=True):
+        nodes += replace(draft, splits[tuple(node.input)], node) if is_fusion else [node]
+    read = {name for node in nodes for name in node.input} | draft.outputs
+    draft.nodes = [node for node in nodes if not read.isdisjoint(node.output)]
     return draft.finish()
 
 
-def _stacked(draft: Draft, node: onnx.NodeProto) -> list[onnx.NodeProto]:
+def _stacked(draft: Draft, _: onnx.NodeProto, node: onnx.NodeProto) -> list[onnx.NodeProto]:
     axis = len(draft.shapes[node.output[0]])
-    axes = draft.add_array(f"{node.name}_axes", np.array([axis], np.int64))
+    axes = draft.add_array(f"{node.name}_axes", np.array([axis]))
     raised = [draft.name(f"{part}_raised") for part in node.input]
     stack = draft.name(f"{node.name}_stack")
     return [

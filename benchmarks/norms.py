@@ -3,7 +3,7 @@
 python benchmarks/norms.py engines/demo.onnx tests/data/sample_case/Phantom_500
 
 Compares the softmax of one crop with that of ONNX Runtime on the same graph with every InstanceNormalization spelt out
-in float64: OpenVINO's own norms in FP32, the engine of brats_trt in FP32 and BF16, and ONNX Runtime's own norms.
+in float64: OpenVINO's own norms in FP32, both runtimes of brats_trt in each precision, and ONNX Runtime's own norms.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import oracle
 from float64_norms import with_float64_norms
 
+from brats_trt import _host
+from brats_trt.backends.cpu_engine import load_engine
 from brats_trt.backends.model import read_model
-from brats_trt.backends.openvino import OpenVinoEngine, cpu_precisions, import_openvino
+from brats_trt.backends.openvino import cpu_precisions, import_openvino
 from brats_trt.metrics import dice
 from brats_trt.spec import LABEL_VALUES, MODALITIES
 
@@ -44,8 +46,8 @@ def openvino_alone(path: Path) -> Run:
     return lambda crop: np.array(compiled(crop)[0])
 
 
-def brats_trt(path: Path, precision: str) -> Run:
-    engine = OpenVinoEngine(read_model(path), precision=precision)
+def brats_trt(path: Path, runtime: str, precision: str) -> Run:
+    engine = load_engine(read_model(path), runtime, precision=precision, threads=None)
 
     def run(crop: np.ndarray) -> np.ndarray:
         softmax = np.empty_like(crop)
@@ -76,18 +78,20 @@ def main() -> None:
     labels = oracle.restore(exact, box, volumes[0].shape)
 
     runs = {"OpenVINO's norms, fp32": openvino_alone(arguments.model)}
-    runs |= {f"brats_trt, {precision}": brats_trt(arguments.model, precision) for precision in cpu_precisions()}
+    for runtime, precisions in (("native", _host.network_precisions()), ("openvino", cpu_precisions())):
+        for precision in precisions:
+            runs[f"brats_trt, {runtime}, {precision}"] = brats_trt(arguments.model, runtime, precision)
     runs["ONNX Runtime's norms"] = onnx_runtime(model.SerializeToString())
     answers = {name: run(crop) for name, run in runs.items()}
     times = [{name: milliseconds(run, crop) for name, run in runs.items()} for _ in range(arguments.runs)]
 
-    print(f"{'':<24}{'softmax off by':>16}{'voxels flipped':>16}{'least Dice':>12}{'median ms':>12}")
+    print(f"{'':<28}{'softmax off by':>16}{'voxels flipped':>16}{'least Dice':>12}{'median ms':>12}")
     for name, answer in answers.items():
         found = oracle.restore(answer, box, volumes[0].shape)
         least = min(dice(found, labels, label_values=LABEL_VALUES["brats"]).values())
         median = statistics.median(lap[name] for lap in times)
         off = float(np.abs(answer - exact).max())
-        print(f"{name:<24}{off:>16.1e}{(found != labels).sum():>16}{least:>12.5f}{median:>12.0f}")
+        print(f"{name:<28}{off:>16.1e}{(found != labels).sum():>16}{least:>12.5f}{median:>12.0f}")
 
 
 if __name__ == "__main__":

@@ -74,6 +74,9 @@ def whole_jobs(setting: Setting, alone: dict[str, Network]) -> dict[str, Job]:
     jobs["SciPy, ONNX Runtime FP32, literal export"] = scipy(onnxruntime_network(setting.literal, setting.threads))
     if not missing_for_torch():
         jobs["SciPy, PyTorch FP32, literal export"] = scipy(torch_network(setting.literal, setting.threads))
+    jobs |= {
+        f"brats_trt {p.upper()}, runtime OpenVINO": ours(precision=p, runtime="openvino") for p in setting.precisions
+    }
     return jobs | {f"brats_trt {p.upper()}": ours(precision=p) for p in setting.precisions}
 
 

@@ -195,7 +195,8 @@ class Segmenter:
 
         At most two cases are in memory as volumes and two as results, beside the one last yielded. One that fails ends
         as an outcome with an error, and the others go on. Work begins with the first outcome that is asked for.
-        Closing the generator, as leaving a `for` loop does, drops what is not begun and waits for what is.
+        Closing the generator, as leaving a `for` loop does, drops what is not begun and waits for what is. The threads
+        that load and save come on top of the segmenter's `threads`.
 
         Parameters
         ----------

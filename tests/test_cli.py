@@ -72,12 +72,23 @@ def test_segment_writes_a_label_map_a_case_and_prints_volumes_and_times(run, tmp
     assert "\x1b" not in out + err
 
 
+def test_segment_runs_what_it_was_asked_for_or_refuses(run, tmp_path, engine):
+    case = head_case(tmp_path / "P1")
+    given = ("segment", case, "-o", tmp_path / "out", "--engine", engine)
+    assert run(*given, "--runtime", "openvino", "--precision", "fp32")[0] == 0
+    code, _, err = run(*given, "--runtime", "native")
+    assert code == 2
+    assert "tiny.onnx: node" in err
+    assert "use runtime='openvino'" in err
+
+
 def test_segment_json_gives_the_same_to_programs(run, tmp_path, engine):
     case = head_case(tmp_path / "P1")
     code, out, _ = run("segment", case, "-o", tmp_path / "out", "--engine", engine, "--json", "--probabilities")
     document = json.loads(out)
     assert code == 0
     assert document["notice"] == NOTICE
+    assert (document["device"], document["runtime"], document["precision"]) == ("cpu", "openvino", "fp32")
     (entry,) = document["cases"]
     labels = nibabel.load(entry["labels"])
     voxel_ml = abs(np.linalg.det(OBLIQUE[:3, :3])) / 1000
@@ -212,7 +223,7 @@ def test_a_fault_of_our_own_is_exit_code_1():
 def test_doctor_names_the_model_and_the_precision(run, engine):
     code, out, _ = run("doctor", "--engine", engine)
     assert code == 0
-    for word in ("brats_trt", "openvino", "runs on the cpu in fp32", "gpu", NOTICE):
+    for word in ("brats_trt", "openvino", "runs on the cpu in fp32, runtime openvino", "gpu", NOTICE):
         assert word in out
 
 

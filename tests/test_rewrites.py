@@ -12,7 +12,7 @@ from onnx import TensorProto
 from references import checkpoint, run_onnxruntime
 
 from brats_trt.export import convert
-from brats_trt.export.rewrites import DECONVOLUTIONS, GROUPED, NORMS, rewrite
+from brats_trt.export.rewrites import DECONVOLUTIONS, ENCODERS, GROUPED, NORMS, rewrite
 from brats_trt.export.rewrites.grouped import join_groups
 
 SIZE = 64
@@ -27,9 +27,14 @@ EXACT = [
     {"grouped": "dense"},
     {"deconvolution": "pixel_shuffle"},
     {"norm": "decomposed", "grouped": "widened16", "deconvolution": "pixel_shuffle"},
+    {"encoders": "apart"},
+    {"encoders": "finest_joined"},
+    {"encoders": "finest_joined", "grouped": "widened16", "norm": "decomposed"},
 ]
 EVERY = [{"norm": n, "grouped": g, "deconvolution": d} for n in NORMS for g in GROUPED for d in DECONVOLUTIONS]
 EVERY += [{"norm": n, "grouped": "widened16", "deconvolution": "as_is", "scale": "quarter"} for n in NORMS]
+EVERY += [{"norm": n, "encoders": e} for n in NORMS for e in ENCODERS[1:]]
+EVERY += [{"norm": "native_half", "grouped": "dense", "scale": "quarter", "encoders": "finest_joined"}]
 
 
 def name_of(options):
@@ -230,8 +235,9 @@ def parsed(tensorrt, model):
 def test_tensorrts_parser_takes_every_rewrite(tensorrt, models, options):
     _, network = parsed(tensorrt, rewrite(models["fp16"], **options))
     kinds = collections.Counter(network.get_layer(index).type for index in range(network.num_layers))
-    assert kinds[tensorrt.LayerType.NORMALIZATION] == (0 if options["norm"] == "decomposed" else 42)
-    assert kinds[tensorrt.LayerType.DECONVOLUTION] == (9 if options["deconvolution"] == "as_is" else 0)
+    norms = {"joined": 42, "apart": 114, "finest_joined": 108}[options.get("encoders", "joined")]
+    assert kinds[tensorrt.LayerType.NORMALIZATION] == (0 if options["norm"] == "decomposed" else norms)
+    assert kinds[tensorrt.LayerType.DECONVOLUTION] == (9 if options.get("deconvolution", "as_is") == "as_is" else 0)
     convolutions = [
         network.get_layer(index)
         for index in range(network.num_layers)

@@ -21,7 +21,7 @@ class KnownTensor(Protocol):
 
     @property
     def dtype(self) -> str:
-       """"float16" or "float32"."""
+        """Of its elements: "float16" or "float32"."""
 
     @property
     def shape(self) -> tuple[int, ...]:

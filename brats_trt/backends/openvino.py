@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EngineError
+from ..signal_stack import kept_signal_stack
 from .model import CLASSES, Model
 from .openvino_norms import sum_norms_in_blocks
 from .precision import Precision, choose_precision
@@ -20,7 +21,8 @@ _CAPABILITIES = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16"}
 
 
 def import_openvino() -> ModuleType:
-    """Import OpenVINO without its telemetry, which would report every import to a server on the internet.
+    """Import OpenVINO without its telemetry, which would report every import to a server on the internet, and without
+    its stack for signals.
 
     OpenVINO does without the package `openvino_telemetry` where that cannot be imported.
     """
@@ -28,12 +30,17 @@ def import_openvino() -> ModuleType:
     if blocked:
         sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     try:
-        return importlib.import_module("openvino")
+        module = importlib.import_module("openvino")
     except ImportError as fault:
         raise EngineError(f"OpenVINO cannot be imported ({fault}): pip install openvino") from None
     finally:
         if blocked:
             del sys.modules["openvino_telemetry"]
+    if blocked:
+        # The first use of the processor's plugin sets a stack for signals that is too small for Python's handler.
+        with kept_signal_stack():
+            module.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return module
 
 
 def cpu_precisions() -> tuple[str, ...]:

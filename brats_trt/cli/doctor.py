@@ -72,8 +72,9 @@ def _check_model(engine: Path | None) -> tuple[bool, str]:
 
     name = "the demo model" if engine is None else str(engine)
     return False, (
-        f"{name} runs on the {segmenter.device} in {segmenter.precision} "
-        f"(this processor has {', '.join(cpu_precisions())}); sha256 {segmenter.model_sha256}"
+        f"{name} runs on the {segmenter.device} in {segmenter.precision}, runtime {segmenter.runtime} (this processor "
+        f"has {', '.join(_host.network_precisions())} natively, {', '.join(cpu_precisions())} in OpenVINO); "
+        f"sha256 {segmenter.model_sha256}"
     )
 
 

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from .. import __version__
+from ..backends.cpu_engine import Runtime
+from ..backends.precision import Precision
 from ..errors import CaseError
 from ..files import check_folder
 from ..notice import NOTICE
@@ -50,6 +52,10 @@ def segment_cases(
         bool, typer.Option("--probabilities", help="Write <case>_probabilities.nii.gz of the crop too.")
     ] = False,
     device: Annotated[Device, typer.Option(help="Where to run; never changed quietly.")] = "auto",
+    runtime: Annotated[Runtime, typer.Option(help="What computes the network on the CPU.")] = "auto",
+    precision: Annotated[
+        Precision, typer.Option(help="What it is computed in; auto: 16 bits on record only.")
+    ] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")] = False,
 ) -> None:
@@ -65,6 +71,8 @@ def segment_cases(
         segmenter = Segmenter(
             engine,
             device=device,
+            runtime=runtime,
+            precision=precision,
             tta=profile_tta if tta is None else tta,
             min_region=profile_region if min_region is None else min_region,
             labels=labels,
@@ -99,6 +107,7 @@ def _document(segmenter: Segmenter, done: Sequence[Done], failed: Sequence[Faile
         "notice": NOTICE,
         "model_sha256": segmenter.model_sha256,
         "device": segmenter.device,
+        "runtime": segmenter.runtime,
         "precision": segmenter.precision,
         "cases": [
             {

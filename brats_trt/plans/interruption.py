@@ -15,7 +15,7 @@ from contextlib import suppress
 from types import FrameType, TracebackType
 
 from ..errors import EngineError
-from .signal_stack import ordinary_signal_stack
+from ..signal_stack import ordinary_signal_stack
 
 
 class Interruption:

@@ -135,7 +135,7 @@ struct Pair {
     static BRATS_FLAT Parts split(Words words) { return {{as_floats(words << 16), as_floats(words & 0xffff0000U)}}; }
     static BRATS_FLAT Words join(const Parts& parts) {
         // All of the first channel, then all of the second; and then in turn.
-        const __m512i halves = (__m512i)_mm512_cvtne2ps_pbh((__m512)parts.at[1], (__m512)parts.at[0]);
+        const auto halves = (__m512i)_mm512_cvtne2ps_pbh((__m512)parts.at[1], (__m512)parts.at[0]);
         Words in_turn{};
         for (int lane = 0; lane < lanes; ++lane)
             in_turn[lane] = static_cast<std::uint32_t>(lane | (lane + lanes) << 16);

@@ -53,7 +53,7 @@ Network::Network(const Kernels& kernels, const Grid& grid, int threads)
     : kernels_(kernels), team_(threads > 0 ? threads : usable_cores()) {
     check(grid);
     scratch_.resize(size(team_.size()));
-    tensors_.push_back({.grid = grid, .channels = input_channels, .raw = true});
+    tensors_.emplace_back(grid, input_channels, true);
 }
 
 const Network::Tensor& Network::tensor(int id, bool raw) const {
@@ -66,7 +66,7 @@ const Network::Tensor& Network::tensor(int id, bool raw) const {
 int Network::add(const Grid& grid, std::int64_t channels, bool raw, std::vector<int> reads, std::function<void()> run) {
     check(grid);
     const int id = static_cast<int>(tensors_.size());
-    tensors_.push_back({.grid = grid, .channels = channels, .raw = raw});
+    tensors_.emplace_back(grid, channels, raw);
     for (const int read : reads) tensors_[size(read)].last_reader = static_cast<int>(steps_.size());
     steps_.push_back({std::move(run), std::move(reads), id});
     placed_ = false;

@@ -70,7 +70,11 @@ private:
     struct Tensor {
         Grid grid;
         std::int64_t channels;
-        bool raw;                // float32 whatever the kernels' words
+        bool raw;  // float32 whatever the kernels' words
+
+        Tensor(const Grid& of, std::int64_t channel_count, bool is_raw)
+            : grid(of), channels(channel_count), raw(is_raw) {}
+
         bool measurable = true;  // its layer counts moments where a norm asks for them
         bool classes = false;    // a softmax
         int last_reader = none;

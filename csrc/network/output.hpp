@@ -18,7 +18,7 @@ struct Tally {
 BRATS_FLAT int lanes_in_use(const Position& position) {
     if (position.whole) return lanes;
     int count = 0;
-    for (int lane = 0; lane < lanes; ++lane) count += position.of_lane[lane] >= 0;
+    for (const std::int64_t voxel : position.of_lane) count += voxel >= 0;
     return count;
 }
 

@@ -52,7 +52,7 @@ BRATS_FLAT void zero(std::uint32_t* words, std::int64_t count) {
 // Scale and shift of one word's channels; zero where the plane lies outside.
 template <class Word>
 struct Scaling {
-    typename Word::Parts scale[tiles], shift[tiles];
+    Word::Parts scale[tiles], shift[tiles];
 };
 
 template <class Word>

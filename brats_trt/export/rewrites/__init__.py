@@ -15,18 +15,32 @@ from typing import get_args
 import onnx
 
 from ...errors import CaseError
+from .apart import Encoders, part_encoders
 from .deconvolution import Deconvolution, shuffle_deconvolutions
 from .draft import Draft
 from .grouped import Grouped, widen_groups
 from .norms import Norm, rewrite_norms
 from .scaling import Scale, scale_values
 
-__all__ = ["DECONVOLUTIONS", "GROUPED", "NORMS", "SCALES", "Deconvolution", "Grouped", "Norm", "Scale", "rewrite"]
+__all__ = [
+    "DECONVOLUTIONS",
+    "ENCODERS",
+    "GROUPED",
+    "NORMS",
+    "SCALES",
+    "Deconvolution",
+    "Encoders",
+    "Grouped",
+    "Norm",
+    "Scale",
+    "rewrite",
+]
 
 NORMS: tuple[Norm, ...] = get_args(Norm)
 GROUPED: tuple[Grouped, ...] = get_args(Grouped)
 DECONVOLUTIONS: tuple[Deconvolution, ...] = get_args(Deconvolution)
 SCALES: tuple[Scale, ...] = get_args(Scale)
+ENCODERS: tuple[Encoders, ...] = get_args(Encoders)
 
 
 def rewrite(
@@ -36,6 +50,7 @@ def rewrite(
     grouped: Grouped = "as_is",
     deconvolution: Deconvolution = "as_is",
     scale: Scale = "as_is",
+    encoders: Encoders = "joined",
 ) -> onnx.ModelProto:
     """A model that computes the same by other operations; metadata, inputs and outputs stay.
 
@@ -54,6 +69,9 @@ def rewrite(
     scale
         "as_is"; "quarter", "sixteenth": all values between the input and the softmaxes so many times smaller, for a
         network in FP16 whose values pass 65504. "sixteenth" leaves no epsilon for "native_half".
+    encoders
+        "joined": one network of grouped convolutions, as the checkpoint has it; "apart": a network a modality, up to
+        the maximum over them; "finest_joined": apart on all grids but the finest.
 
     Raises
     ------
@@ -67,10 +85,12 @@ def rewrite(
         ("grouped", grouped, GROUPED),
         ("deconvolution", deconvolution, DECONVOLUTIONS),
         ("scale", scale, SCALES),
+        ("encoders", encoders, ENCODERS),
     ):
         if found not in choices:
             raise CaseError(f"{name} {found!r} is not known; expected one of {list(choices)}")
     draft = Draft(model)
+    part_encoders(draft, encoders)
     scale_values(draft, scale)
     rewrite_norms(draft, norm)
     widen_groups(draft, grouped)

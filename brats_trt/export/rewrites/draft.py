@@ -69,6 +69,7 @@ class Draft:
         tensor = numpy_helper.from_array(np.ascontiguousarray(values), unique)
         self._model.graph.initializer.append(tensor)
         self._arrays[unique] = tensor
+        self.types[unique], self.shapes[unique] = int(tensor.data_type), tuple(tensor.dims)
         return unique
 
     def name(self, wanted: str) -> str:

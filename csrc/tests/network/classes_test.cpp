@@ -47,7 +47,7 @@ TEST_CASE("classes of a layer and their softmax, into a user's array and into wo
             CAPTURE(std::string(kernels->name));
             const int a_word = kernels->channels_a_word;
             const plain::Tensor in = plain::tensor(6, grid, 1);
-            const auto weights = plain::numbers(4 * 6, 3);
+            const auto weights = plain::numbers(24, 3);
             const auto bias = plain::numbers(4, 4);
             plain::Tensor expected = plain::mixed(in, weights, 4);
             plain::add(expected, bias);
@@ -60,7 +60,7 @@ TEST_CASE("classes of a layer and their softmax, into a user's array and into wo
             const Classification layer{
                 grid, 6 / a_word, packed.data(), bias.data(), source.words.data(), found.data(), target.words.data()};
             kernels->classify(layer, {0, grid.voxels()});
-            std::copy(found.begin(), found.end(), softmax.values.begin());
+            std::ranges::copy(found, softmax.values.begin());
             // Scores are exact: left are exponentials, their sum and a quotient.
             CHECK(plain::difference(softmax, expected) < 6 * ulp);
             // And what a word of two channels rounds.
@@ -104,7 +104,7 @@ TEST_CASE("classes sum to one, equal ones share it, and one far ahead takes all"
 
         for (const double common : {0.0, -3.5, 1e30, -1e30}) {
             plain::Tensor equal(4, {1, 1, 3});
-            std::fill(equal.values.begin(), equal.values.end(), common);
+            std::ranges::fill(equal.values, common);
             for (const float value : softmax(*kernels, equal)) CHECK(value == 0.25F);
         }
 

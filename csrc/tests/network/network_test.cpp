@@ -22,13 +22,13 @@ std::vector<float> shrunk(std::vector<float> weights) {
 // A small U-Net with every kind of layer, and the same in the plain way.
 struct Small {
     Grid grid{8, 8, 16};
-    std::vector<float> first = plain::numbers(4 * 2 * 27, 1);
-    std::vector<float> inner = plain::numbers(8 * 2 * 27, 2);
-    std::vector<float> down = plain::numbers(8 * 2 * 27, 3);
-    std::vector<float> up = plain::numbers(2 * 4 * 8, 4);
-    std::vector<float> mixing = plain::numbers(4 * 6, 5);
-    std::vector<float> pooled = plain::numbers(4 * 2 * 27, 6);
-    std::vector<float> classes = shrunk(plain::numbers(4 * 4, 7));
+    std::vector<float> first = plain::numbers(216, 1);
+    std::vector<float> inner = plain::numbers(432, 2);
+    std::vector<float> down = plain::numbers(432, 3);
+    std::vector<float> up = plain::numbers(64, 4);
+    std::vector<float> mixing = plain::numbers(24, 5);
+    std::vector<float> pooled = plain::numbers(216, 6);
+    std::vector<float> classes = shrunk(plain::numbers(16, 7));
     std::vector<float> gamma = plain::numbers(8, 8);
     std::vector<float> beta = plain::numbers(8, 9);
 
@@ -43,7 +43,7 @@ struct Small {
         return network.classify(network.mix(sources, mixing, {}), classes, {});
     }
 
-    plain::Tensor normalised(const plain::Tensor& in) const {
+    [[nodiscard]] plain::Tensor normalised(const plain::Tensor& in) const {
         std::vector<float> scale;
         std::vector<float> shift;
         const auto voxels = in.grid.voxels();
@@ -99,7 +99,7 @@ std::vector<float> run(const Kernels& kernels, const Small& small, const std::ve
 
 plain::Tensor as_tensor(const std::vector<float>& softmax, const Grid& grid) {
     plain::Tensor made(4, grid);
-    std::copy(softmax.begin(), softmax.end(), made.values.begin());
+    std::ranges::copy(softmax, made.values.begin());
     return made;
 }
 
@@ -275,7 +275,7 @@ TEST_CASE("a norm of what counts no moments is refused") {
     const int head = network.convolve_first(Network::input(), small.first, {});
     const int high = network.expand({network.reduce(head, 4, small.down, {}), 4}, small.up, {});
     const std::vector<float> four(4, 1.0F);
-    const std::vector<float> weights = plain::numbers(4 * 4 * 27, 2);
+    const std::vector<float> weights = plain::numbers(432, 2);
     CHECK_THROWS_AS(network.convolve(high, {four, four, 1e-3F}, 1, weights, {}, none), std::invalid_argument);
     const int classes = network.classify(high, small.classes, {});
     CHECK_THROWS_AS(network.convolve(classes, {four, four, 1e-3F}, 1, weights, {}, none), std::invalid_argument);
@@ -289,9 +289,9 @@ TEST_CASE("a network that does not end in classes on the input's grid is not run
     CHECK_THROWS_AS(run(), std::invalid_argument);
     const int head = network.convolve_first(Network::input(), small.first, {});
     CHECK_THROWS_AS(run(), std::invalid_argument);
-    network.classify(network.reduce(head, 4, small.down, {}), plain::numbers(4 * 8, 1), {});
+    network.classify(network.reduce(head, 4, small.down, {}), plain::numbers(32, 1), {});
     CHECK_THROWS_AS(run(), std::invalid_argument);
-    network.classify(head, plain::numbers(4 * 8, 1), {});
+    network.classify(head, plain::numbers(32, 1), {});
     run();
     double sum = 0.0;
     for (const float value : values) sum += static_cast<double>(value);

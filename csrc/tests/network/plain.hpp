@@ -18,7 +18,7 @@ inline std::size_t size(std::int64_t n) { return static_cast<std::size_t>(n); }
 struct Tensor {
     std::int64_t channels = 0;
     Grid grid{};
-    std::vector<double> values = {};
+    std::vector<double> values;
 
     Tensor(std::int64_t channel_count, const Grid& of)
         : channels(channel_count), grid(of), values(size(channel_count * of.voxels())) {}
@@ -45,7 +45,7 @@ inline std::vector<float> numbers(std::int64_t count, unsigned seed) {
 inline Tensor tensor(std::int64_t channels, const Grid& grid, unsigned seed) {
     Tensor made(channels, grid);
     const std::vector<float> values = numbers(channels * grid.voxels(), seed);
-    std::copy(values.begin(), values.end(), made.values.begin());
+    std::ranges::copy(values, made.values.begin());
     return made;
 }
 
@@ -92,8 +92,7 @@ inline Tensor greatest(const Tensor& in, std::int64_t parts) {
 
 inline Tensor joined(const Tensor& first, const Tensor& second) {
     Tensor out(first.channels + second.channels, first.grid);
-    std::copy(second.values.begin(), second.values.end(),
-              std::copy(first.values.begin(), first.values.end(), out.values.begin()));
+    std::ranges::copy(second.values, std::ranges::copy(first.values, out.values.begin()).out);
     return out;
 }
 
