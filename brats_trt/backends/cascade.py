@@ -2,84 +2,30 @@
 
 Norm and ReLU go into the convolution that reads them, a residual into the one that is added to it, the maximum over the
 modalities and the concatenations into the 1x1x1 convolution behind, the softmax into the one in front. Casts are left
-out: the network computes in one precision throughout.
+out: the network computes in one precision throughout. A graph that this could get wrong is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import EngineError
+from .cascade_operators import OLDEST_OPSET, translate
+from .cascade_values import Convolution, Input, Joined, Normal, Tensor, Value, Weights
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
 
     from .._host import Network
 
-Weights = NDArray[np.float32]
+MODALITIES = 4
 
 
 class UnknownGraphError(EngineError):
     """The graph is not one of the cascade's, or has channels that the precision's words do not divide."""
-
-
-@dataclass(frozen=True)
-class _Tensor:
-    """A tensor of the network: its number, and how many equal parts of it the greatest is taken of."""
-
-    number: int
-    parts: int = 1
-
-
-@dataclass(frozen=True)
-class _Input:
-    """The network's input, or means of it."""
-
-    number: int
-
-
-@dataclass(frozen=True)
-class _Piece:
-    """One of the equal parts that a tensor is split into."""
-
-    number: int
-    index: int
-    parts: int
-
-
-@dataclass(frozen=True)
-class _Normal:
-    """A normalised tensor, with its ReLU or before it."""
-
-    number: int
-    norm: tuple[Weights, Weights, float]
-    activated: bool = False
-
-
-@dataclass(frozen=True)
-class _Joined:
-    """Tensors one behind the other."""
-
-    tensors: tuple[_Tensor, ...]
-
-
-@dataclass(frozen=True)
-class _Convolution:
-    """A convolution that is computed when it is known what is added to it, or whether its softmax is taken."""
-
-    source: _Tensor | _Input | _Normal | _Joined
-    weights: Weights
-    bias: Weights | None
-    groups: int
-    stride: int
-
-
-_Value: TypeAlias = "_Tensor | _Input | _Piece | _Normal | _Joined | _Convolution | Weights"
 
 
 def build_network(model: ModelProto, size: Sequence[int], make: Callable[[Sequence[int]], Network]) -> Network:
@@ -99,213 +45,134 @@ def build_network(model: ModelProto, size: Sequence[int], make: Callable[[Sequen
     UnknownGraphError
         If the graph is another one, or its channels do not fit the network's words.
     """
-    lowering = _Lowering(make(size), model.graph)
+    opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
+    if opset < OLDEST_OPSET:
+        raise UnknownGraphError(f"operators of opset {opset}; expected {OLDEST_OPSET} or newer")
+    lowering = Lowering(make(size), model.graph)
     for node in model.graph.node:
         lowering.take(node)
-    last = lowering.output(model.graph.output[0].name)
-    if not isinstance(last, _Tensor) or last.number != lowering.latest:
+    last = lowering.outputs(model.graph)
+    if len(last) != 1 or not isinstance(last[0], Tensor) or not last[0].is_softmax or last[0].number != lowering.latest:
         raise UnknownGraphError("the graph's output is not its last softmax")
     return lowering.network
 
 
-class _Lowering:
+class Lowering:
+    """A graph on its way to a network: what each of its names is."""
+
     def __init__(self, network: Network, graph: GraphProto) -> None:
         from onnx import numpy_helper
 
         self.network = network
-        self.values: dict[str, _Value] = {graph.input[0].name: _Input(0)}
-        self.values |= {array.name: np.asarray(numpy_helper.to_array(array)) for array in graph.initializer}
         self.latest = 0
+        self._values: dict[str, Value] = {
+            array.name: np.asarray(numpy_helper.to_array(array)) for array in graph.initializer
+        }
+        inputs = [value.name for value in graph.input if value.name not in self._values]
+        if len(inputs) != 1:
+            raise UnknownGraphError(f"{len(inputs)} inputs; expected one")
+        self._values[inputs[0]] = Input(0)
         self._behind_casts: dict[str, str] = {}
 
     def take(self, node: NodeProto) -> None:
         """Translate one node; the values of its inputs are known."""
         try:
-            if node.op_type not in _RULES:
-                raise ValueError("an operator that the network does not have")
-            _RULES[node.op_type](self, node, _attributes(node))
-        except (ValueError, KeyError, IndexError) as fault:
-            raise UnknownGraphError(f"node {node.name or node.output[0]!r} ({node.op_type}): {fault}") from None
+            translate(self, node)
+        except ValueError as fault:
+            name = node.name or ", ".join(node.output)
+            raise UnknownGraphError(f"node {name!r} ({node.op_type}): {fault}") from None
 
-    def name(self, node: NodeProto, i: int) -> str:
+    def outputs(self, graph: GraphProto) -> list[Value | None]:
+        """What the graph gives."""
+        return [self._values.get(self._behind_casts.get(each.name, each.name)) for each in graph.output]
+
+    def _name(self, node: NodeProto, i: int) -> str:
         """The i-th input, as the node that made it calls it: a cast changes nothing."""
+        if i >= len(node.input) or not node.input[i]:
+            raise ValueError(f"no input {i}")
         given = str(node.input[i])
-        return self._behind_casts.get(given, given)
+        name = self._behind_casts.get(given, given)
+        if name not in self._values:
+            raise ValueError(f"{given!r} is not known")
+        return name
 
-    def value(self, node: NodeProto, i: int) -> _Value:
+    def value(self, node: NodeProto, i: int) -> Value:
         """What the i-th input is."""
-        return self.values[self.name(node, i)]
-
-    def output(self, name: str) -> _Value:
-        """What the graph gives under a name."""
-        return self.values[self._behind_casts.get(name, name)]
-
-    def pass_on(self, node: NodeProto) -> None:
-        """Take a node's output for its input."""
-        self._behind_casts[node.output[0]] = self.name(node, 0)
+        return self._values[self._name(node, i)]
 
     def weights(self, node: NodeProto, i: int) -> Weights:
+        """The i-th input, which is constant."""
         value = self.value(node, i)
         if not isinstance(value, np.ndarray):
             raise ValueError("weights that are not constant")
         return np.asarray(value, np.float32)
 
-    def bias(self, node: NodeProto) -> Weights | None:
-        return self.weights(node, 2) if len(node.input) > 2 and node.input[2] else None
+    def optional_weights(self, node: NodeProto, i: int) -> Weights | None:
+        """The same where it is given."""
+        return self.weights(node, i) if i < len(node.input) and node.input[i] else None
 
-    def tensor(self, name: str) -> _Tensor:
-        """A tensor by its name, computed now where it was not yet."""
-        value = self.values[name]
-        if isinstance(value, _Convolution):
-            value = self.values[name] = self.compute(value)
-        if not isinstance(value, _Tensor):
-            raise ValueError(f"{name} is not a tensor")
+    def tensor(self, node: NodeProto, i: int) -> Tensor:
+        """The i-th input, computed now where it was not yet."""
+        name = self._name(node, i)
+        value = self._values[name]
+        if isinstance(value, Convolution):
+            value = self._values[name] = self.compute(value)
+        if not isinstance(value, Tensor):
+            raise ValueError(f"{name!r} is not the output of a layer")
         return value
 
-    def made(self, number: int) -> _Tensor:
+    def give(self, name: str, value: Value) -> None:
+        """Say what a name is."""
+        self._values[name] = value
+
+    def pass_on(self, node: NodeProto) -> None:
+        """Take a node's output for its input."""
+        self._behind_casts[node.output[0]] = self._name(node, 0)
+
+    def made(self, number: int, channels: int, *, is_softmax: bool = False) -> Tensor:
+        """The tensor of a layer that was added just now."""
         self.latest = number
-        return _Tensor(number)
+        return Tensor(number, channels, is_softmax=is_softmax)
 
-    def compute(self, layer: _Convolution, residual: int | None = None) -> _Tensor:
+    def compute(self, layer: Convolution, residual: int | None = None) -> Tensor:
+        """Add a convolution to the network, and to it a residual tensor.
+
+        Raises
+        ------
+        ValueError
+            If the network has none like it.
+        """
         source, weights, bias = layer.source, layer.weights, layer.bias
-        kernel = weights.shape[2:]
-        if residual is not None and not isinstance(source, _Normal):
+        kernel, plain = weights.shape[2:], (layer.stride, layer.groups) == (1, 1)
+        if residual is not None and not isinstance(source, Normal):
             raise ValueError("a sum of other tensors than a residual block's")
-        if isinstance(source, _Normal) and kernel == (3, 3, 3) and layer.stride == 1 and source.activated:
-            return self.made(
-                self.network.convolve(
-                    source.number, norm=source.norm, groups=layer.groups, weights=weights, bias=bias, residual=residual
-                )
+        if weights.shape[1] * layer.groups != _channels(source):
+            raise ValueError(f"weights for {weights.shape[1] * layer.groups} channels of {_channels(source)}")
+        if isinstance(source, Normal) and kernel == (3, 3, 3) and layer.stride == 1 and source.activated:
+            number = self.network.convolve(
+                source.source.number,
+                norm=source.norm,
+                groups=layer.groups,
+                weights=weights,
+                bias=bias,
+                residual=residual,
             )
-        if isinstance(source, _Input) and kernel == (3, 3, 3) and layer.stride == 1 and weights.shape[1] == 1:
-            return self.made(self.network.convolve_first(source.number, weights, bias))
-        if isinstance(source, _Tensor) and source.parts == 1 and kernel == (3, 3, 3) and layer.stride == 2:
-            return self.made(self.network.reduce(source.number, groups=layer.groups, weights=weights, bias=bias))
-        if isinstance(source, _Tensor | _Joined) and kernel == (1, 1, 1) and (layer.stride, layer.groups) == (1, 1):
-            tensors = source.tensors if isinstance(source, _Joined) else (source,)
-            return self.made(self.network.mix([(each.number, each.parts) for each in tensors], weights, bias))
-        raise ValueError(f"a convolution of {kernel}, stride {layer.stride}, of {type(source).__name__[1:].lower()}")
+        elif isinstance(source, Input) and kernel == (3, 3, 3) and (layer.stride, layer.groups) == (1, MODALITIES):
+            number = self.network.convolve_first(source.number, weights, bias)
+        elif isinstance(source, Tensor) and source.parts == 1 and kernel == (3, 3, 3) and layer.stride == 2:
+            number = self.network.reduce(source.number, groups=layer.groups, weights=weights, bias=bias)
+        elif isinstance(source, Tensor | Joined) and kernel == (1, 1, 1) and plain:
+            tensors = source.tensors if isinstance(source, Joined) else (source,)
+            number = self.network.mix([(each.number, each.parts) for each in tensors], weights, bias)
+        else:
+            what = type(source).__name__.lower()
+            raise ValueError(f"a convolution of {kernel}, stride {layer.stride}, {layer.groups} groups, of {what}")
+        return self.made(number, weights.shape[0])
 
 
-def _attributes(node: NodeProto) -> Mapping[str, Any]:
-    from onnx import helper
-
-    return {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
-
-
-def _one_of(values: Sequence[int]) -> int:
-    if len(set(values)) != 1:
-        raise ValueError(f"{list(values)} along the axes; expected one value")
-    return values[0]
-
-
-def _cast(to: _Lowering, node: NodeProto, _: Mapping[str, Any]) -> None:
-    to.pass_on(node)
-
-
-def _convolution(to: _Lowering, node: NodeProto, attributes: Mapping[str, Any]) -> None:
-    source = to.value(node, 0)
-    if isinstance(source, _Convolution):
-        source = to.tensor(to.name(node, 0))
-    weights = to.weights(node, 1)
-    pads = [side // 2 for side in weights.shape[2:]] * 2
-    if list(attributes.get("pads", [0] * 6)) != pads or set(attributes.get("dilations", [1])) != {1}:
-        raise ValueError("padding or dilation other than the cascade's")
-    if not isinstance(source, _Tensor | _Input | _Normal | _Joined):
-        raise ValueError("a convolution of a constant, or of a part of a tensor")
-    stride = _one_of(attributes.get("strides", [1, 1, 1]))
-    to.values[node.output[0]] = _Convolution(source, weights, to.bias(node), attributes.get("group", 1), stride)
-
-
-def _deconvolution(to: _Lowering, node: NodeProto, attributes: Mapping[str, Any]) -> None:
-    weights = to.weights(node, 1)
-    plain = attributes.get("group", 1) == 1 and not any(attributes.get("pads", [0]))
-    if weights.shape[2:] != (2, 2, 2) or _one_of(attributes["strides"]) != 2 or not plain:
-        raise ValueError("a deconvolution other than of 2x2x2 with stride 2")
-    source = to.tensor(to.name(node, 0))
-    to.values[node.output[0]] = to.made(to.network.expand((source.number, source.parts), weights, to.bias(node)))
-
-
-def _norm(to: _Lowering, node: NodeProto, attributes: Mapping[str, Any]) -> None:
-    source = to.tensor(to.name(node, 0))
-    if source.parts != 1:
-        raise ValueError("a norm of a maximum")
-    norm = (to.weights(node, 1), to.weights(node, 2), float(attributes["epsilon"]))
-    to.values[node.output[0]] = _Normal(source.number, norm)
-
-
-def _relu(to: _Lowering, node: NodeProto, _: Mapping[str, Any]) -> None:
-    source = to.value(node, 0)
-    if not isinstance(source, _Normal):
-        raise ValueError("a ReLU that is not behind a norm")
-    to.values[node.output[0]] = _Normal(source.number, source.norm, activated=True)
-
-
-def _sum(to: _Lowering, node: NodeProto, _: Mapping[str, Any]) -> None:
-    first, second = to.value(node, 0), to.value(node, 1)
-    if isinstance(first, _Convolution) and isinstance(second, _Tensor):
-        layer, residual = first, second
-    elif isinstance(second, _Convolution) and isinstance(first, _Tensor):
-        layer, residual = second, first
-    else:
-        raise ValueError("a sum of other tensors than a residual block's")
-    if residual.parts != 1:
-        raise ValueError("a residual that is a maximum")
-    to.values[node.output[0]] = to.compute(layer, residual.number)
-
-
-def _split(to: _Lowering, node: NodeProto, attributes: Mapping[str, Any]) -> None:
-    if attributes.get("axis", 0) != 1 or (len(node.input) > 1 and len(set(to.weights(node, 1))) != 1):
-        raise ValueError("a split that is not into equal parts of the channels")
-    source = to.tensor(to.name(node, 0))
-    for i, name in enumerate(node.output):
-        to.values[name] = _Piece(source.number, i, len(node.output))
-
-
-def _maximum(to: _Lowering, node: NodeProto, _: Mapping[str, Any]) -> None:
-    pieces = [to.value(node, i) for i in range(len(node.input))]
-    first = pieces[0]
-    if not isinstance(first, _Piece) or {*pieces} != {_Piece(first.number, i, first.parts) for i in range(first.parts)}:
-        raise ValueError("a maximum of other tensors than all parts of one")
-    to.values[node.output[0]] = _Tensor(first.number, first.parts)
-
-
-def _concatenation(to: _Lowering, node: NodeProto, attributes: Mapping[str, Any]) -> None:
-    if attributes["axis"] != 1:
-        raise ValueError("a concatenation that is not of channels")
-    to.values[node.output[0]] = _Joined(tuple(to.tensor(to.name(node, i)) for i in range(len(node.input))))
-
-
-def _means(to: _Lowering, node: NodeProto, attributes: Mapping[str, Any]) -> None:
-    source = to.value(node, 0)
-    side = _one_of(attributes["kernel_shape"])
-    if not isinstance(source, _Input) or side not in (2, 4) or _one_of(attributes["strides"]) != side:
-        raise ValueError("means of other voxels than 2x2x2 or 4x4x4 of the input")
-    number = source.number
-    for _ in range(side // 2):
-        number = to.network.average(number)
-    to.values[node.output[0]] = _Input(number)
-
-
-def _softmax(to: _Lowering, node: NodeProto, attributes: Mapping[str, Any]) -> None:
-    layer = to.value(node, 0)
-    if attributes.get("axis", -1) != 1 or not isinstance(layer, _Convolution) or not isinstance(layer.source, _Tensor):
-        raise ValueError("a softmax that is not behind a convolution to the classes")
-    if layer.weights.shape[0] != 4 or layer.weights.shape[2:] != (1, 1, 1) or layer.source.parts != 1:
-        raise ValueError("a softmax of other than four classes")
-    to.values[node.output[0]] = to.made(to.network.classify(layer.source.number, layer.weights, layer.bias))
-
-
-_RULES: Mapping[str, Callable[[_Lowering, NodeProto, Mapping[str, Any]], None]] = {
-    "Add": _sum,
-    "AveragePool": _means,
-    "Cast": _cast,
-    "Concat": _concatenation,
-    "Conv": _convolution,
-    "ConvTranspose": _deconvolution,
-    "InstanceNormalization": _norm,
-    "Max": _maximum,
-    "Relu": _relu,
-    "Softmax": _softmax,
-    "Split": _split,
-}
+def _channels(source: Tensor | Input | Normal | Joined) -> int:
+    if isinstance(source, Input):
+        return MODALITIES
+    if isinstance(source, Joined):
+        return sum(each.channels for each in source.tensors)
+    return source.source.channels if isinstance(source, Normal) else source.channels

@@ -3,10 +3,16 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <array>
+#include <cstdint>
 #include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
 
 #include "register.hpp"
 
@@ -19,6 +25,7 @@ namespace {
 using network::Kernels;
 using network::Network;
 using Array = py::array_t<float, py::array::c_style | py::array::forcecast>;
+using Exact = py::array_t<float, py::array::c_style>;
 using References = std::vector<std::pair<int, std::int64_t>>;
 
 network::Floats values(const Array& array) { return {array.data(), static_cast<std::size_t>(array.size())}; }
@@ -36,33 +43,46 @@ const Kernels& kernels_for(const std::string& precision, const std::optional<std
                           (instruction_set ? " with " + *instruction_set : ""));
 }
 
-// Runs of one network wait for each other: it has one set of tensors.
+// One call at a time, others wait: a network has one set of tensors. Without the GIL meanwhile.
 class SerialNetwork {
 public:
     SerialNetwork(std::array<std::int64_t, 3> size, const std::string& precision, int threads,
                   const std::optional<std::string>& instruction_set)
         : grid_{size[0], size[1], size[2]}, network_(kernels_for(precision, instruction_set), grid_, threads) {}
 
-    Network& get() { return network_; }
+    template <class Call>
+    auto with(const Call& call) {
+        const py::gil_scoped_release release;
+        const std::scoped_lock lock(mutex_);
+        return call(network_);
+    }
 
     void run(const py::array& crop, py::array& softmax) {
         check(crop, "crop");
         check(softmax, "softmax");
+        if (!softmax.writeable()) throw py::value_error("softmax is read-only; it takes the answer");
         const auto* const from = static_cast<const float*>(crop.data());
         auto* const to = static_cast<float*>(softmax.mutable_data());
-        const py::gil_scoped_release release;
-        const std::scoped_lock lock(mutex_);
-        network_.run(from, to);
+        with([&](Network& network) { network.run(from, to); });
     }
 
 private:
+    // (4, D, H, W), or (1, 4, D, H, W).
+    [[nodiscard]] bool has_shape(const py::array& array) const {
+        const std::array<std::int64_t, 4> expected{4, grid_.depth, grid_.height, grid_.width};
+        const py::ssize_t ahead = array.ndim() - 4;
+        return (ahead == 0 || (ahead == 1 && array.shape(0) == 1)) &&
+               std::equal(expected.begin(), expected.end(), array.shape() + ahead);
+    }
+
     void check(const py::array& array, const std::string& name) const {
-        const bool fits = array.dtype().is(py::dtype::of<float>()) && (array.flags() & py::array::c_style) != 0 &&
-                          array.size() == 4 * grid_.voxels() && array.ndim() >= 3 &&
-                          array.shape(array.ndim() - 1) == grid_.width;
-        if (!fits)
-            throw py::value_error(name + " is to be C-contiguous float32 of (4, " + std::to_string(grid_.depth) + ", " +
-                                  std::to_string(grid_.height) + ", " + std::to_string(grid_.width) + ")");
+        const bool aligned = (array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) != 0;
+        if (py::isinstance<Exact>(array) && aligned && has_shape(array)) return;
+        throw py::value_error(name + " is to be C-contiguous float32 of (4, " + std::to_string(grid_.depth) + ", " +
+                              std::to_string(grid_.height) + ", " + std::to_string(grid_.width) + "), got " +
+                              py::str(array.dtype()).cast<std::string>() + " of shape " +
+                              py::str(array.attr("shape")).cast<std::string>() + ", strides " +
+                              py::str(array.attr("strides")).cast<std::string>());
     }
 
     network::Grid grid_;
@@ -73,14 +93,18 @@ private:
 int convolve(SerialNetwork& self, int tensor, const std::tuple<Array, Array, float>& norm, std::int64_t groups,
              const Array& weights, const std::optional<Array>& bias, std::optional<int> residual) {
     const auto& [gamma, beta, epsilon] = norm;
-    return self.get().convolve(tensor, {values(gamma), values(beta), epsilon}, groups, values(weights), values(bias),
-                               residual.value_or(network::none));
+    if (residual && *residual < 0) throw py::value_error("tensor " + std::to_string(*residual) + " is not there");
+    const network::Norm before{values(gamma), values(beta), epsilon};
+    return self.with([&](Network& network) {
+        return network.convolve(tensor, before, groups, values(weights), values(bias),
+                                residual.value_or(network::none));
+    });
 }
 
 int mix(SerialNetwork& self, const References& sources, const Array& weights, const std::optional<Array>& bias) {
     std::vector<network::Reference> references;
     for (const auto& [tensor, parts] : sources) references.push_back({tensor, parts});
-    return self.get().mix(references, values(weights), values(bias));
+    return self.with([&](Network& network) { return network.mix(references, values(weights), values(bias)); });
 }
 
 }  // namespace
@@ -92,17 +116,23 @@ void register_network(py::module_& module) {
         .def(py::init<std::array<std::int64_t, 3>, const std::string&, int, const std::optional<std::string>&>(),
              "size"_a, py::kw_only(), "precision"_a, "threads"_a = 0, "instruction_set"_a = py::none())
         .def_property_readonly(
-            "instruction_set", [](SerialNetwork& self) { return self.get().kernels().name; },
+            "instruction_set",
+            [](SerialNetwork& self) { return self.with([](Network& network) { return network.kernels().name; }); },
             "What its kernels were compiled for.")
         .def_property_readonly(
-            "nbytes", [](SerialNetwork& self) { return self.get().bytes(); }, "Of all tensors and weights.")
+            "nbytes", [](SerialNetwork& self) { return self.with([](Network& network) { return network.bytes(); }); },
+            "Of all tensors and weights.")
         .def(
-            "average", [](SerialNetwork& self, int tensor) { return self.get().average(tensor); }, "tensor"_a,
-            "Means over 2x2x2 voxels of the input or of such means.")
+            "average",
+            [](SerialNetwork& self, int tensor) {
+                return self.with([&](Network& network) { return network.average(tensor); });
+            },
+            "tensor"_a, "Means over 2x2x2 voxels of the input or of such means.")
         .def(
             "convolve_first",
             [](SerialNetwork& self, int tensor, const Array& weights, const std::optional<Array>& bias) {
-                return self.get().convolve_first(tensor, values(weights), values(bias));
+                return self.with(
+                    [&](Network& network) { return network.convolve_first(tensor, values(weights), values(bias)); });
             },
             "tensor"_a, "weights"_a, "bias"_a = py::none(), "3x3x3 of the input, a group a channel.")
         .def("convolve", convolve, "tensor"_a, py::kw_only(), "norm"_a, "groups"_a, "weights"_a, "bias"_a = py::none(),
@@ -112,7 +142,8 @@ void register_network(py::module_& module) {
             "reduce",
             [](SerialNetwork& self, int tensor, std::int64_t groups, const Array& weights,
                const std::optional<Array>& bias) {
-                return self.get().reduce(tensor, groups, values(weights), values(bias));
+                return self.with(
+                    [&](Network& network) { return network.reduce(tensor, groups, values(weights), values(bias)); });
             },
             "tensor"_a, py::kw_only(), "groups"_a, "weights"_a, "bias"_a = py::none(), "3x3x3 with stride 2.")
         .def("mix", mix, "sources"_a, "weights"_a, "bias"_a = py::none(),
@@ -121,13 +152,16 @@ void register_network(py::module_& module) {
             "expand",
             [](SerialNetwork& self, std::pair<int, std::int64_t> source, const Array& weights,
                const std::optional<Array>& bias) {
-                return self.get().expand({source.first, source.second}, values(weights), values(bias));
+                return self.with([&](Network& network) {
+                    return network.expand({source.first, source.second}, values(weights), values(bias));
+                });
             },
             "source"_a, "weights"_a, "bias"_a = py::none(), "2x2x2 with stride 2, transposed, of (tensor, parts).")
         .def(
             "classify",
             [](SerialNetwork& self, int tensor, const Array& weights, const std::optional<Array>& bias) {
-                return self.get().classify(tensor, values(weights), values(bias));
+                return self.with(
+                    [&](Network& network) { return network.classify(tensor, values(weights), values(bias)); });
             },
             "tensor"_a, "weights"_a, "bias"_a = py::none(), "1x1x1 to four classes, and their softmax.")
         .def(

@@ -14,6 +14,8 @@ namespace brats::network {
 namespace {
 
 constexpr std::int64_t input_channels = 4;
+// Beyond it, numbers of voxels might overflow.
+constexpr std::int64_t longest_axis = 4096;
 // Words; larger tensors have left the caches before they are read.
 constexpr std::int64_t largest_cached = std::int64_t{6} << 20;
 
@@ -27,11 +29,29 @@ void demand(bool holds, const std::string& otherwise) {
     if (!holds) throw std::invalid_argument(otherwise);
 }
 
+void check(const Grid& grid) {
+    demand(std::min({grid.depth, grid.height, grid.width}) > 0, "a grid without voxels");
+    demand(std::max({grid.depth, grid.height, grid.width}) <= longest_axis,
+           "a grid of more than " + std::to_string(longest_axis) + " voxels along an axis");
+}
+
+bool are_finite(Floats values) {
+    return std::ranges::all_of(values, [](float value) { return std::isfinite(value); });
+}
+
+// The output channels, of a group where there are several, that have so many weights each.
+std::int64_t outputs_of(Floats weights, std::int64_t of_one) {
+    const auto count = static_cast<std::int64_t>(weights.size());
+    demand(count > 0 && count % of_one == 0, "weights of another size than the layer's");
+    demand(are_finite(weights), "weights that are not finite");
+    return count / of_one;
+}
+
 }  // namespace
 
 Network::Network(const Kernels& kernels, const Grid& grid, int threads)
     : kernels_(kernels), team_(threads > 0 ? threads : usable_cores()) {
-    demand(std::min({grid.depth, grid.height, grid.width}) > 0, "a grid without voxels");
+    check(grid);
     scratch_.resize(size(team_.size()));
     tensors_.emplace_back(grid, input_channels, true);
 }
@@ -44,6 +64,7 @@ const Network::Tensor& Network::tensor(int id, bool raw) const {
 }
 
 int Network::add(const Grid& grid, std::int64_t channels, bool raw, std::vector<int> reads, std::function<void()> run) {
+    check(grid);
     const int id = static_cast<int>(tensors_.size());
     tensors_.emplace_back(grid, channels, raw);
     for (const int read : reads) tensors_[size(read)].last_reader = static_cast<int>(steps_.size());
@@ -58,6 +79,7 @@ const std::vector<std::uint32_t>* Network::keep(std::vector<std::uint32_t> weigh
 
 const std::vector<float>* Network::keep(Floats values, std::int64_t expected, const char* what) {
     demand(values.empty() || values.size() == size(expected), std::string(what) + " of another size than the layer's");
+    demand(are_finite(values), std::string(what) + " that is not finite");
     return floats_.emplace_back(std::make_unique<std::vector<float>>(values.begin(), values.end())).get();
 }
 
@@ -70,6 +92,10 @@ std::int64_t Network::block(std::int64_t outputs, std::int64_t inputs) const {
 
 std::int64_t Network::planes(const Tensor& tensor) const {
     return tensor.raw ? tensor.channels : tensor.channels / kernels_.channels_a_word;
+}
+
+bool Network::divides(const Tensor& tensor, std::int64_t parts) const {
+    return parts > 0 && parts <= planes(tensor) && planes(tensor) % parts == 0;
 }
 
 Source Network::source(const Reference& reference) const {
@@ -127,7 +153,7 @@ int Network::average(int from) {
 
 int Network::convolve_first(int from, Floats weights, Floats bias) {
     const Tensor& in = tensor(from, true);
-    const std::int64_t outputs = static_cast<std::int64_t>(weights.size()) / 27 / in.channels;
+    const std::int64_t outputs = outputs_of(weights, 27 * in.channels);
     const std::int64_t a_block = block(outputs, kernels_.channels_a_word);
     const auto* const packed =
         keep(first_convolution_weights(weights, {in.channels, outputs, 1, a_block, kernels_.channels_a_word}));
@@ -154,9 +180,10 @@ int Network::convolve_first(int from, Floats weights, Floats bias) {
 
 int Network::convolve(int from, const Norm& norm, std::int64_t groups, Floats weights, Floats bias, int residual) {
     const Tensor& in = tensor(from, false);
+    demand(in.measurable, "a norm right behind a deconvolution or a softmax");
     demand(groups > 0 && in.channels % groups == 0, "groups that do not divide the channels");
     const std::int64_t inputs = in.channels / groups;
-    const std::int64_t outputs = static_cast<std::int64_t>(weights.size()) / 27 / inputs / groups;
+    const std::int64_t outputs = outputs_of(weights, 27 * in.channels);
     const std::int64_t a_block = block(outputs, inputs);
     const auto* const packed =
         keep(convolution_weights(weights, {groups, outputs, inputs, a_block, kernels_.channels_a_word}));
@@ -164,6 +191,7 @@ int Network::convolve(int from, const Norm& norm, std::int64_t groups, Floats we
     const auto* const gamma = keep(norm.gamma, in.channels, "gamma");
     const auto* const beta = keep(norm.beta, in.channels, "beta");
     demand(!gamma->empty() && !beta->empty(), "a norm without gamma or beta");
+    demand(norm.epsilon >= 0.0F && std::isfinite(norm.epsilon), "a norm with an epsilon below zero, or not finite");
     const Grid grid = in.grid;
     std::vector<int> reads{from};
     if (residual != none) {
@@ -212,7 +240,7 @@ int Network::reduce(int from, std::int64_t groups, Floats weights, Floats bias) 
     demand(groups > 0 && in.channels % groups == 0, "groups that do not divide the channels");
     demand(is_even(in.grid), "a stride of 2 over a grid that is not even");
     const std::int64_t inputs = in.channels / groups;
-    const std::int64_t outputs = static_cast<std::int64_t>(weights.size()) / 27 / inputs / groups;
+    const std::int64_t outputs = outputs_of(weights, 27 * in.channels);
     const std::int64_t a_block = block(outputs, inputs);
     const auto* const packed =
         keep(reduction_weights(weights, {groups, outputs, inputs, a_block, kernels_.channels_a_word}));
@@ -249,12 +277,11 @@ int Network::mix(std::span<const Reference> sources, Floats weights, Floats bias
     for (const Reference& reference : sources) {
         const Tensor& in = tensor(reference.tensor, false);
         demand(in.grid.voxels() == grid.voxels(), "sources of several grids");
-        demand(reference.parts > 0 && in.channels % (reference.parts * kernels_.channels_a_word) == 0,
-               "channels that do not divide into the parts");
+        demand(divides(in, reference.parts), "channels that do not divide into the parts");
         inputs += in.channels / reference.parts;
         reads.push_back(reference.tensor);
     }
-    const std::int64_t outputs = static_cast<std::int64_t>(weights.size()) / inputs;
+    const std::int64_t outputs = outputs_of(weights, inputs);
     const std::int64_t a_block = block(outputs, inputs);
     const auto* const packed = keep(mixture_weights(weights, {1, outputs, inputs, a_block, kernels_.channels_a_word}));
     const auto* const biases = keep(bias, outputs, "bias");
@@ -284,10 +311,9 @@ int Network::mix(std::span<const Reference> sources, Floats weights, Floats bias
 
 int Network::expand(const Reference& reference, Floats weights, Floats bias) {
     const Tensor& in = tensor(reference.tensor, false);
-    demand(reference.parts > 0 && in.channels % (reference.parts * kernels_.channels_a_word) == 0,
-           "channels that do not divide into the parts");
+    demand(divides(in, reference.parts), "channels that do not divide into the parts");
     const std::int64_t inputs = in.channels / reference.parts;
-    const std::int64_t outputs = static_cast<std::int64_t>(weights.size()) / 8 / inputs;
+    const std::int64_t outputs = outputs_of(weights, 8 * inputs);
     // Each channel is computed at even and at odd columns.
     const std::int64_t a_block = 2 * block_of(outputs, kernels_.channels_a_word, kernels_.widest_block / 2);
     demand(a_block > 0, "channels that are no multiple of a word's");
@@ -300,14 +326,13 @@ int Network::expand(const Reference& reference, Floats weights, Floats bias) {
     const auto scratch = [=](std::int64_t rows) { return mixture_scratch(words, rows, source_grid.width); };
     const std::vector<Part> parts = cut({source_grid, 1, outputs, a_block / 2, 1}, scratch);
     const int id = static_cast<int>(tensors_.size());
-    return add(grid, outputs, false, {reference.tensor}, [=, this] {
+    add(grid, outputs, false, {reference.tensor}, [=, this] {
         const Expansion layer{.source_grid = source_grid,
                               .channels = outputs,
                               .block = a_block,
                               .weights = packed->data(),
                               .source = source(reference),
                               .target = {}};
-        demand(!tensors_[size(id)].counted, "a norm right behind a deconvolution");
         run_parts(id, parts, scratch(parts[0].rows.size()), [&](const Part& part, Target to, std::uint32_t* tile) {
             Expansion mine = layer;
             mine.target = to;
@@ -315,18 +340,20 @@ int Network::expand(const Reference& reference, Floats weights, Floats bias) {
             kernels_.expand(mine, part, tile);
         });
     });
+    tensors_[size(id)].measurable = false;
+    return id;
 }
 
 int Network::classify(int from, Floats weights, Floats bias) {
     const Tensor& in = tensor(from, false);
-    demand(weights.size() == size(4 * in.channels), "weights of another size than the layer's");
+    demand(outputs_of(weights, in.channels) == 4, "weights of other than four classes");
     const auto* const packed = keep(mixture_weights(weights, {1, 4, in.channels, 4, kernels_.channels_a_word}));
     const auto* const biases = keep(bias, 4, "bias");
     const Grid grid = in.grid;
     const std::int64_t words = in.channels / kernels_.channels_a_word;
     const int step = static_cast<int>(steps_.size());
     const int id = static_cast<int>(tensors_.size());
-    return add(grid, 4, false, {from}, [=, this] {
+    add(grid, 4, false, {from}, [=, this] {
         const bool last = size(step) + 1 == steps_.size();
         const Classification layer{.grid = grid,
                                    .words = words,
@@ -338,6 +365,9 @@ int Network::classify(int from, Floats weights, Floats bias) {
         team_.run(grid.depth,
                   [&](std::int64_t z, int) { kernels_.classify(layer, {z * grid.plane(), (z + 1) * grid.plane()}); });
     });
+    tensors_[size(id)].measurable = false;
+    tensors_[size(id)].classes = true;
+    return id;
 }
 
 // Gives each tensor a buffer from when it is made to when it is last read; buffers are taken again.
@@ -373,6 +403,9 @@ void Network::place_tensors() {
 }
 
 void Network::run(const float* crop, float* softmax) {
+    const Tensor& made = tensors_.back();
+    demand(made.classes && made.grid.voxels() == tensors_.front().grid.voxels(),
+           "the last layer is not one of classes on the input's grid");
     if (!placed_) place_tensors();
     crop_ = crop;
     softmax_ = softmax;

@@ -56,8 +56,9 @@ public:
     // 1x1x1 to four classes, and their softmax.
     int classify(int tensor, Floats weights, Floats bias);
 
-    // `crop` is float32 of (4, depth, height, width); `softmax`, of the same shape, takes what the last layer, which
-    // must be one of classes, gives. Not to be called by two threads at a time.
+    // `crop` is float32 of (4, depth, height, width); `softmax`, of the same shape, takes what the last layer gives.
+    // Throws std::invalid_argument where that is not one of classes, on the input's grid. Not to be called by two
+    // threads at a time.
     void run(const float* crop, float* softmax);
 
     [[nodiscard]] const Kernels& kernels() const { return kernels_; }
@@ -74,6 +75,8 @@ private:
         Tensor(const Grid& of, std::int64_t channel_count, bool is_raw)
             : grid(of), channels(channel_count), raw(is_raw) {}
 
+        bool measurable = true;  // its layer counts moments where a norm asks for them
+        bool classes = false;    // a softmax
         int last_reader = none;
         std::uint32_t* words = nullptr;
         bool counted = false;
@@ -91,6 +94,8 @@ private:
     const std::vector<float>* keep(Floats values, std::int64_t expected, const char* what);
     [[nodiscard]] std::int64_t block(std::int64_t outputs, std::int64_t inputs) const;
     [[nodiscard]] std::int64_t planes(const Tensor& tensor) const;
+    // Whether so many parts are of whole words.
+    [[nodiscard]] bool divides(const Tensor& tensor, std::int64_t parts) const;
     [[nodiscard]] Source source(const Reference& reference) const;
     Target target(int id);
     void run_parts(int id, const std::vector<Part>& parts, std::int64_t scratch_words,

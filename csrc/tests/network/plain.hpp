@@ -121,6 +121,19 @@ inline Tensor expanded(const Tensor& in, const std::vector<float>& weights, std:
     return out;
 }
 
+// Over four channels.
+inline void take_softmax(Tensor& scores) {
+    const std::size_t voxels = size(scores.grid.voxels());
+    for (std::size_t i = 0; i < voxels; ++i) {
+        double greatest = scores.values[i];
+        for (std::size_t c = 1; c < 4; ++c) greatest = std::max(greatest, scores.values[c * voxels + i]);
+        double total = 0.0;
+        for (std::size_t c = 0; c < 4; ++c) total += std::exp(scores.values[c * voxels + i] - greatest);
+        for (std::size_t c = 0; c < 4; ++c)
+            scores.values[c * voxels + i] = std::exp(scores.values[c * voxels + i] - greatest) / total;
+    }
+}
+
 inline void add(Tensor& to, const Tensor& more) {
     for (std::size_t i = 0; i < to.values.size(); ++i) to.values[i] += more.values[i];
 }

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <stdexcept>
+#include <vector>
 
 using brats::network::Team;
 
@@ -33,6 +34,33 @@ TEST_CASE("an exception comes back, and the team works on") {
     std::atomic<int> done = 0;
     team.run(50, [&](std::int64_t, int) { ++done; });
     CHECK(done == 50);
+}
+
+TEST_CASE("an exception of another thread than the caller's comes back") {
+    Team team(2);
+    for (int round = 0; round < 20; ++round) {
+        std::atomic<bool> failed = false;
+        // The caller waits for the other to take a piece of work.
+        CHECK_THROWS_AS(team.run(2,
+                                 [&](std::int64_t, int member) {
+                                     if (member != 0) {
+                                         failed = true;
+                                         failed.notify_all();
+                                         throw std::length_error("other");
+                                     }
+                                     failed.wait(false);
+                                 }),
+                        std::length_error);
+    }
+}
+
+TEST_CASE("many short rounds lose no work and see what was written before") {
+    Team team(4);
+    std::vector<int> counts(100);
+    for (int round = 0; round < 500; ++round)
+        team.run(static_cast<std::int64_t>(counts.size()),
+                 [&](std::int64_t i, int) { ++counts[static_cast<std::size_t>(i)]; });
+    for (const int count : counts) CHECK(count == 500);
 }
 
 TEST_CASE("a team that never worked ends") { const Team team(4); }
