@@ -13,9 +13,11 @@ from brats_trt.backends.cascade import UnknownGraphError, build_network
 from brats_trt.export import convert
 
 THREADS = 2
-FLOAT32 = 1e-4
-BFLOAT16_MEAN = 1e-3
-BFLOAT16_FLIPPED = 1e-3
+# Three times what was measured: 9.5e-6 at the worst voxel of the worst instruction set, rounding of float32 sums; in
+# bfloat16 a mean of 1.0e-5 and 30 voxels of 2.1 million, all on boundaries between classes.
+FLOAT32 = 3e-5
+BFLOAT16_MEAN = 3e-5
+BFLOAT16_FLIPPED = 5e-5
 HAS_BF16 = "bf16" in _host.network_precisions()
 
 

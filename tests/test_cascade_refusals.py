@@ -104,6 +104,10 @@ def the_same_twice(to):
     node.input[1] = node.input[0]
 
 
+def norm_without_relu(to):
+    to.convolution(3).input[0] = to.nodes("InstanceNormalization")[0].output[0]
+
+
 def unequal_parts(to):
     node = to.nodes("Split")[-1]
     width = int(np.prod(to.array(to.maker(to.maker(node.input[0]).input[0]).input[1]).shape[:1]))
@@ -159,12 +163,7 @@ PLANTED = {
         reread("Relu", lambda to: to.nodes("InstanceNormalization")[0].input[0]),
         r"\(Relu\): a ReLU that is not behind a norm",
     ),
-    "norm without ReLU": (
-        lambda to: setattr(
-            to.convolution(3), "input", [to.nodes("InstanceNormalization")[0].output[0], *to.convolution(3).input[1:]]
-        ),
-        r"\(Conv\)",
-    ),
+    "norm without ReLU": (norm_without_relu, r"\(Conv\): a convolution of .* of normal"),
     "norm of the input": (
         reread("InstanceNormalization", lambda _: "data_crop"),
         r"\(InstanceNormalization\): 'data_crop' is not the output of a layer",
@@ -178,8 +177,8 @@ PLANTED = {
     "strided classes": (classes_with_a_stride, r"\(Softmax\): a softmax that is not behind a 1x1x1"),
     "another width": (weights_of_another_width, r"weights for \d+ channels of \d+"),
     "computed weights": (weights_that_are_computed, r"\(Conv\): weights that are not constant"),
-    "NaN among weights": (weights_that_are_not_finite, r"\((Conv|Add)\): weights that are not finite"),
-    "cast to integers": (integers_between, r"'whole' \(Cast\): a cast to other than floats"),
+    "NaN among weights": (weights_that_are_not_finite, r"\(Conv\): weights that are not finite"),
+    "cast to integers": (integers_between, r"\(Cast\): a cast to other than floats"),
     "unknown name": (reread("Relu", lambda _: "nowhere"), r"\(Relu\): 'nowhere' is not known"),
     "no gamma": (reread("InstanceNormalization", lambda _: "", at=1), r"\(InstanceNormalization\): no input 1"),
 }

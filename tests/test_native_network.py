@@ -139,7 +139,7 @@ def test_layers_that_do_not_fit_raise_and_are_not_added(network, crop):
     wide = np.zeros((4, 4, 3, 3, 3), np.float32)
     for call in (
         lambda: network.convolve(1, norm=norm, groups=3, weights=wide),
-        lambda: network.convolve(1, norm=norm, groups=1, weights=wide[:, :3]),
+        lambda: network.convolve(1, norm=norm, groups=1, weights=wide.ravel()[:-1]),
         lambda: network.convolve(1, norm=norm, groups=1, weights=wide, residual=-1),
         lambda: network.convolve(1, norm=norm, groups=1, weights=wide, bias=np.ones(3, np.float32)),
         lambda: network.convolve(1, norm=(norm[0][:3], norm[1], 1e-5), groups=1, weights=wide),

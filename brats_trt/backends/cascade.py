@@ -79,8 +79,7 @@ class Lowering:
         try:
             translate(self, node)
         except ValueError as fault:
-            name = node.name or ", ".join(node.output)
-            raise UnknownGraphError(f"node {name!r} ({node.op_type}): {fault}") from None
+            raise _unknown(node, fault) from None
 
     def outputs(self, graph: GraphProto) -> list[Value | None]:
         """What the graph gives."""
@@ -139,17 +138,21 @@ class Lowering:
 
         Raises
         ------
-        ValueError
-            If the network has none like it.
+        UnknownGraphError
+            If the network has none like it; names the convolution, not the node that reads it.
         """
+        try:
+            return self.made(self._add(layer, residual), layer.weights.shape[0])
+        except ValueError as fault:
+            raise _unknown(layer.node, fault) from None
+
+    def _add(self, layer: Convolution, residual: int | None) -> int:
         source, weights, bias = layer.source, layer.weights, layer.bias
         kernel, plain = weights.shape[2:], (layer.stride, layer.groups) == (1, 1)
-        if residual is not None and not isinstance(source, Normal):
-            raise ValueError("a sum of other tensors than a residual block's")
         if weights.shape[1] * layer.groups != _channels(source):
             raise ValueError(f"weights for {weights.shape[1] * layer.groups} channels of {_channels(source)}")
         if isinstance(source, Normal) and kernel == (3, 3, 3) and layer.stride == 1 and source.activated:
-            number = self.network.convolve(
+            return self.network.convolve(
                 source.source.number,
                 norm=source.norm,
                 groups=layer.groups,
@@ -157,17 +160,19 @@ class Lowering:
                 bias=bias,
                 residual=residual,
             )
-        elif isinstance(source, Input) and kernel == (3, 3, 3) and (layer.stride, layer.groups) == (1, MODALITIES):
-            number = self.network.convolve_first(source.number, weights, bias)
-        elif isinstance(source, Tensor) and source.parts == 1 and kernel == (3, 3, 3) and layer.stride == 2:
-            number = self.network.reduce(source.number, groups=layer.groups, weights=weights, bias=bias)
-        elif isinstance(source, Tensor | Joined) and kernel == (1, 1, 1) and plain:
+        if isinstance(source, Input) and kernel == (3, 3, 3) and (layer.stride, layer.groups) == (1, MODALITIES):
+            return self.network.convolve_first(source.number, weights, bias)
+        if isinstance(source, Tensor) and source.parts == 1 and kernel == (3, 3, 3) and layer.stride == 2:
+            return self.network.reduce(source.number, groups=layer.groups, weights=weights, bias=bias)
+        if isinstance(source, Tensor | Joined) and kernel == (1, 1, 1) and plain:
             tensors = source.tensors if isinstance(source, Joined) else (source,)
-            number = self.network.mix([(each.number, each.parts) for each in tensors], weights, bias)
-        else:
-            what = type(source).__name__.lower()
-            raise ValueError(f"a convolution of {kernel}, stride {layer.stride}, {layer.groups} groups, of {what}")
-        return self.made(number, weights.shape[0])
+            return self.network.mix([(each.number, each.parts) for each in tensors], weights, bias)
+        what = type(source).__name__.lower()
+        raise ValueError(f"a convolution of {kernel}, stride {layer.stride}, {layer.groups} groups, of {what}")
+
+
+def _unknown(node: NodeProto, fault: ValueError) -> UnknownGraphError:
+    return UnknownGraphError(f"node {node.name or ', '.join(node.output)!r} ({node.op_type}): {fault}")
 
 
 def _channels(source: Tensor | Input | Normal | Joined) -> int:

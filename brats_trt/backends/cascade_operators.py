@@ -75,7 +75,7 @@ def _convolution(to: Lowering, node: NodeProto, attributes: Attributes) -> None:
     if not isinstance(source, Tensor | Input | Normal | Joined):
         raise ValueError("a convolution of a constant, or of a part of a tensor")
     bias = to.optional_weights(node, 2)
-    to.give(node.output[0], Convolution(source, weights, bias, attributes.get("group", 1), stride))
+    to.give(node.output[0], Convolution(node, source, weights, bias, attributes.get("group", 1), stride))
 
 
 def _deconvolution(to: Lowering, node: NodeProto, attributes: Attributes) -> None:
@@ -113,8 +113,8 @@ def _sum(to: Lowering, node: NodeProto, _: Attributes) -> None:
         layer, residual = second, first
     else:
         raise ValueError("a sum of other tensors than a residual block's")
-    if residual.parts != 1:
-        raise ValueError("a residual that is a maximum")
+    if residual.parts != 1 or not isinstance(layer.source, Normal):
+        raise ValueError("a sum of other tensors than a residual block's")
     to.give(node.output[0], to.compute(layer, residual.number))
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from onnx import NodeProto
 
 Weights = NDArray[np.float32]
 
@@ -62,6 +65,7 @@ class Joined:
 class Convolution:
     """A convolution that is computed when it is known what is added to it, or whether its softmax is taken."""
 
+    node: NodeProto
     source: Tensor | Input | Normal | Joined
     weights: Weights
     bias: Weights | None
