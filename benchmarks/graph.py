@@ -27,7 +27,7 @@ from networks import Network, openvino_options
 from onnx import helper
 from rounds import CLOCKS, ratios, spread, time_in_turn
 
-from brats_trt.backends.openvino import cpu_precisions, import_openvino
+from brats_trt.backends.openvino import cpu_precisions, openvino_core
 from brats_trt.backends.openvino_norms import sum_norms_in_blocks
 from brats_trt.export.rewrites import rewrite
 from brats_trt.export.rewrites.draft import Draft
@@ -93,7 +93,7 @@ VARIANTS = (
 
 
 def compiled(model: onnx.ModelProto, precision: str, *, blocks: bool, threads: int) -> Network:
-    core = import_openvino().Core()
+    core = openvino_core()
     network = core.read_model(model.SerializeToString())
     if blocks:
         sum_norms_in_blocks(network, importlib.import_module("openvino.opset13"), precision)

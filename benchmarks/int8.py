@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import oracle
 
-from brats_trt.backends.openvino import import_openvino
+from brats_trt.backends.openvino import openvino_core
 from brats_trt.backends.openvino_norms import sum_norms_in_blocks
 from brats_trt.demo import make_phantom
 from brats_trt.demo.phantom import Phantom
@@ -69,7 +69,7 @@ def quantised(network: Any, preset: str, seeds: range) -> Any:
 
 def compiled(network: Any, precision: str, threads: int) -> Network:
     sum_norms_in_blocks(network, importlib.import_module("openvino.opset13"), precision)
-    core = import_openvino().Core()
+    core = openvino_core()
     request = core.compile_model(network, "CPU", openvino_options(precision, threads)).create_infer_request()
     return lambda crop: request.infer([crop], share_inputs=True, share_outputs=True)[0]
 
@@ -78,7 +78,7 @@ def networks(model: Path, arguments: argparse.Namespace) -> dict[str, Network]:
     """FP32, BF16, and INT8 by preset, with what is not quantised in BF16."""
     seeds = range(FIRST_CALIBRATION_SEED, FIRST_CALIBRATION_SEED + arguments.calibration)
     content = rewrite(onnx.load(model), encoders=arguments.encoders).SerializeToString()
-    read = import_openvino().Core().read_model
+    read = openvino_core().read_model
     found = {name: compiled(read(content), name, arguments.threads) for name in ("fp32", BASELINE)}
     for preset in arguments.preset:
         found[f"int8 {preset}"] = compiled(quantised(read(content), preset, seeds), BASELINE, arguments.threads)

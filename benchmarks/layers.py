@@ -34,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import oracle
 import released_size
 
-from brats_trt.backends.openvino import cpu_precisions, import_openvino
+from brats_trt.backends.openvino import cpu_precisions, import_openvino, openvino_core
 from brats_trt.backends.openvino_norms import sum_norms_in_blocks
 from brats_trt.demo import make_phantom
 from brats_trt.export import convert
@@ -63,19 +63,19 @@ class Layer:
 
 def profile(content: bytes, graph: str, precision: str, *, crop: np.ndarray, rounds: int, threads: int) -> list[Layer]:
     """Run a model, the first time uncounted, and ask OpenVINO what its layers took."""
-    openvino = import_openvino()
-    core = openvino.Core()
+    core = openvino_core()
     network = core.read_model(content)
     if graph == "blocks":
         sum_norms_in_blocks(network, importlib.import_module("openvino.opset13"), precision)
     compiled = core.compile_model(network, "CPU", openvino_options(precision, threads) | {"PERF_COUNT": "YES"})
     request = compiled.create_infer_request()
     request.infer([crop])
+    executed = import_openvino().ProfilingInfo.Status.EXECUTED
     times: dict[str, list[float]] = defaultdict(list)
     for _ in range(rounds):
         request.infer([crop])
         for entry in request.get_profiling_info():
-            if entry.status == openvino.ProfilingInfo.Status.EXECUTED:
+            if entry.status == executed:
                 times[entry.node_name].append(entry.real_time.total_seconds() * 1e3)
     return list(_layers(compiled.get_runtime_model(), {name: median(taken) for name, taken in times.items()}))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from brats_trt.backends.openvino import import_openvino
+from brats_trt.backends.openvino import openvino_core
 
 # (1, 4, D, H, W) float32 to the same; the answer may be overwritten by the next run.
 Network = Callable[[np.ndarray], np.ndarray]
@@ -29,7 +29,7 @@ def openvino_options(precision: str, threads: int) -> dict[str, str]:
 
 def openvino_network(path: Path, precision: str, threads: int) -> Network:
     """OpenVINO with the file as it is: norms are its own."""
-    compiled = import_openvino().Core().compile_model(str(path), "CPU", openvino_options(precision, threads))
+    compiled = openvino_core().compile_model(str(path), "CPU", openvino_options(precision, threads))
     request = compiled.create_infer_request()
     return lambda crop: request.infer([crop], share_inputs=True, share_outputs=True)[0]
 

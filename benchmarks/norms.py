@@ -28,7 +28,7 @@ from float64_norms import with_float64_norms
 from brats_trt import _host
 from brats_trt.backends.cpu_engine import load_engine
 from brats_trt.backends.model import read_model
-from brats_trt.backends.openvino import cpu_precisions, import_openvino
+from brats_trt.backends.openvino import cpu_precisions, openvino_core
 from brats_trt.metrics import dice
 from brats_trt.spec import LABEL_VALUES, MODALITIES
 
@@ -42,7 +42,7 @@ def onnx_runtime(content: bytes) -> Run:
 
 def openvino_alone(path: Path) -> Run:
     options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-    compiled = import_openvino().Core().compile_model(str(path), "CPU", options)
+    compiled = openvino_core().compile_model(str(path), "CPU", options)
     return lambda crop: np.array(compiled(crop)[0])
 
 

@@ -1,6 +1,6 @@
 """The stack that signals are handled on.
 
-OpenVINO gives the thread that first uses it, mostly the main one, a stack for signals that just holds a signal's frame
+OpenVINO's plugin of the processor gives the thread that loads it a stack for signals that just holds a signal's frame
 with AMX tiles in it. Python's handler does not always fit beside the frame: Ctrl-C would be a segmentation fault.
 """
 
@@ -9,8 +9,6 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-_DISABLE = 2  # SS_DISABLE
 
 
 class _Stack(ctypes.Structure):
@@ -29,17 +27,4 @@ def kept_signal_stack() -> Iterator[None]:
         yield
     finally:
         if known:
-            sigaltstack(ctypes.byref(before), None)
-
-
-@contextmanager
-def ordinary_signal_stack() -> Iterator[None]:
-    """Within it, signals of this thread are handled on its own stack, which is large."""
-    sigaltstack = ctypes.CDLL(None).sigaltstack
-    before = _Stack()
-    changed = sigaltstack(ctypes.byref(_Stack(None, _DISABLE, 0)), ctypes.byref(before)) == 0
-    try:
-        yield
-    finally:
-        if changed and not before.flags & _DISABLE:
             sigaltstack(ctypes.byref(before), None)

@@ -9,10 +9,19 @@ import os
 import pytest
 import tensorrt_fakes
 from emulated_device import EmulatedDevice
+from signal_stacks import signal_stack
 
 from brats_trt import EngineError
 
 REQUIRED = os.environ.get("BRATS_TRT_REQUIRE_TENSORRT") == "1"
+
+
+@pytest.fixture(autouse=True)
+def same_signal_stack():
+    """No test leaves the stack of signals changed: on a small one, or one that was freed, Ctrl-C ends the process."""
+    before = signal_stack()
+    yield
+    assert signal_stack() == before
 
 
 @pytest.fixture(scope="session")

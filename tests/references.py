@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 from mxnet_files import REFERENCE
 
-from brats_trt.backends.openvino import import_openvino
+from brats_trt.backends.openvino import openvino_core
 
 SIZES = {"random-f1": 64, "phantom-f2": 128}
 
@@ -32,4 +32,4 @@ def run_onnxruntime(model, crop):
 
 def run_openvino(path, crop):
     options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": "2"}
-    return import_openvino().Core().compile_model(str(path), "CPU", options)([crop])[0]
+    return openvino_core().compile_model(str(path), "CPU", options)([crop])[0]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from brats_trt.backends.openvino import cpu_precisions, import_openvino
+from brats_trt.backends.openvino import cpu_precisions, import_openvino, openvino_core
 from brats_trt.backends.openvino_norms import sum_norms_in_blocks
 
 CHANNELS, SIZE, EPSILON = 8, 64, 1e-3
@@ -43,8 +43,7 @@ def mostly_background():
 
 
 def run(*, blocks, precision="fp32"):
-    openvino = import_openvino()
-    core = openvino.Core()
+    core = openvino_core()
     model = core.read_model(norm_after_convolution())
     if blocks:
         import openvino.opset13 as opset

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +20,11 @@ from .precision import Precision, choose_precision
 # As OpenVINO names them: the option of INFERENCE_PRECISION_HINT and the capability a processor reports.
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 _CAPABILITIES = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16"}
+_CAPABILITIES_PROPERTY = "OPTIMIZATION_CAPABILITIES"
 
 
 def import_openvino() -> ModuleType:
-    """Import OpenVINO without its telemetry, which would report every import to a server on the internet, and without
-    its stack for signals.
+    """Import OpenVINO without its telemetry, which would report every import to a server on the internet.
 
     OpenVINO does without the package `openvino_telemetry` where that cannot be imported.
     """
@@ -30,22 +32,30 @@ def import_openvino() -> ModuleType:
     if blocked:
         sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     try:
-        module = importlib.import_module("openvino")
+        return importlib.import_module("openvino")
     except ImportError as fault:
         raise EngineError(f"OpenVINO cannot be imported ({fault}): pip install openvino") from None
     finally:
         if blocked:
             del sys.modules["openvino_telemetry"]
-    if blocked:
-        # The first use of the processor's plugin sets a stack for signals that is too small for Python's handler.
-        with kept_signal_stack():
-            module.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return module
+
+
+@functools.cache
+def openvino_core() -> Any:
+    """The process's core, which keeps the plugin of the processor for as long as the process lives.
+
+    Loaded, the plugin gives its thread a stack for signals that is too small for Python's handler; unloaded, by
+    whatever thread, it takes that stack's memory back. So it is loaded once, and its stack not used.
+    """
+    core = import_openvino().Core()
+    with kept_signal_stack():
+        core.get_property("CPU", _CAPABILITIES_PROPERTY)
+    return core
 
 
 def cpu_precisions() -> tuple[str, ...]:
     """The precisions that this processor computes convolutions in natively."""
-    capabilities = import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    capabilities = openvino_core().get_property("CPU", _CAPABILITIES_PROPERTY)
     return tuple(name for name, capability in _CAPABILITIES.items() if capability in capabilities)
 
 
@@ -63,7 +73,6 @@ class OpenVinoEngine:
     def __init__(self, model: Model, *, precision: Precision = "auto", threads: int | None = None) -> None:
         self.model = model
         self.precision = choose_precision(model, self.runtime, precision, cpu_precisions())
-        openvino = import_openvino()
         options = {
             "INFERENCE_PRECISION_HINT": _HINTS[self.precision],
             "PERFORMANCE_HINT": "LATENCY",
@@ -71,7 +80,7 @@ class OpenVinoEngine:
         }
         if threads is not None:
             options["INFERENCE_NUM_THREADS"] = str(threads)
-        core = openvino.Core()
+        core = openvino_core()
         try:
             network = core.read_model(str(model.path))
             sum_norms_in_blocks(network, importlib.import_module("openvino.opset13"), self.precision)
@@ -93,7 +102,7 @@ class OpenVinoEngine:
         self._request = compiled.create_infer_request()
         self._input_dtype = compiled.input(0).element_type.to_dtype()
         self._output_dtype = compiled.output(0).element_type.to_dtype()
-        self._tensor = openvino.Tensor
+        self._tensor = import_openvino().Tensor
 
     def infer(self, crop: NDArray[np.float32], softmax: NDArray[np.float32]) -> None:
         """Run the network on one (1, 4, D, H, W) entry, into `softmax` of the same shape, both C-contiguous.

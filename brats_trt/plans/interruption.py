@@ -15,7 +15,6 @@ from contextlib import suppress
 from types import FrameType, TracebackType
 
 from ..errors import EngineError
-from ..signal_stack import ordinary_signal_stack
 
 
 class Interruption:
@@ -35,8 +34,6 @@ class Interruption:
             self._wakeup = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
             if self._wakeup != -1:  # somebody waits for signals there: then Ctrl-C is seen when Python runs again
                 signal.set_wakeup_fd(self._wakeup)
-            self._stack = ordinary_signal_stack()
-            self._stack.__enter__()
             signal.signal(signal.SIGINT, self._remember)
         return self
 
@@ -47,7 +44,6 @@ class Interruption:
             return
         arrived = self.arrived()
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        self._stack.__exit__(None, None, None)
         if self._wakeup == -1:
             signal.set_wakeup_fd(-1)
         self._reader.close()

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..backends.openvino import import_openvino
+from ..backends.openvino import openvino_core
 from ..errors import EngineError
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class TwinEvaluation:
             raise EngineError(f"{path}: not valid ONNX ({reason}): convert the model again") from None
         self._opsets, self._ir_version = list(model.opset_import), model.ir_version
         self._input, self._output = model.graph.input[0].name, model.graph.output[0].name
-        self._core = import_openvino().Core()
+        self._core = openvino_core()
         values = (*model.graph.input, *model.graph.value_info, *model.graph.output)
         self._halves = {v.name for v in values if v.type.tensor_type.elem_type == onnx.TensorProto.FLOAT16}
         if not any(node.output[0] in self._halves for node in model.graph.node):
