@@ -103,23 +103,27 @@ Source Network::source(const Reference& reference) const {
     return {from.words, planes(from) / reference.parts, reference.parts};
 }
 
-Target Network::target(int id) {
+Target Network::target(int id, const std::vector<float>& bias, int residual) const {
     const Tensor& made = tensors_[size(id)];
-    const bool streamed = planes(made) * made.grid.voxels() >= largest_cached && made.grid.width % longest_vector == 0;
-    return {.words = made.words, .streamed = streamed, .residual = nullptr, .bias = nullptr, .moments = nullptr};
+    return {.words = made.words,
+            .streamed = planes(made) * made.grid.voxels() >= largest_cached && made.grid.width % longest_vector == 0,
+            .residual = residual == none ? nullptr : tensors_[size(residual)].words,
+            .bias = bias.empty() ? nullptr : bias.data(),
+            .moments = nullptr};
 }
 
 // Runs the parts of a layer, and adds up the moments of what it wrote where a norm asks for them.
-void Network::run_parts(int id, const std::vector<Part>& parts, std::int64_t scratch_words,
-                        const std::function<void(const Part&, Target, std::uint32_t*)>& body) {
+template <class Layer>
+void Network::run_parts(int id, const std::vector<Part>& parts, std::int64_t scratch_words, const Layer& layer,
+                        void (*kernel)(const Layer&, const Part&, std::uint32_t*)) {
     Tensor& made = tensors_[size(id)];
     std::vector<Moments> moments(made.counted ? parts.size() * size(made.channels) : 0);
     team_.run(static_cast<std::int64_t>(parts.size()), [&](std::int64_t i, int member) {
         WordBuffer& scratch = scratch_[size(member)];
         if (scratch.size() < size(scratch_words)) scratch = WordBuffer(size(scratch_words));
-        Target to = target(id);
-        if (made.counted) to.moments = moments.data() + i * made.channels;
-        body(parts[size(i)], to, scratch.data());
+        Layer mine = layer;
+        if (made.counted) mine.target.moments = moments.data() + i * made.channels;
+        kernel(mine, parts[size(i)], scratch.data());
     });
     if (!made.counted) return;
     made.moments.assign(size(made.channels), {});
@@ -163,18 +167,14 @@ int Network::convolve_first(int from, Floats weights, Floats bias) {
     const std::vector<Part> parts = cut({grid, in.channels, outputs, a_block, 2}, scratch);
     const int id = static_cast<int>(tensors_.size());
     return add(grid, in.channels * outputs, false, {from}, [=, this] {
-        FirstConvolution layer{.grid = grid,
-                               .channels = outputs,
-                               .block = a_block,
-                               .weights = packed->data(),
-                               .source = from == input() ? crop_ : reinterpret_cast<float*>(tensors_[size(from)].words),
-                               .target = {}};
-        run_parts(id, parts, scratch(parts[0].rows.size()), [&](const Part& part, Target to, std::uint32_t* tile) {
-            FirstConvolution mine = layer;
-            mine.target = to;
-            mine.target.bias = biases->empty() ? nullptr : biases->data();
-            kernels_.convolve_first(mine, part, tile);
-        });
+        const FirstConvolution layer{
+            .grid = grid,
+            .channels = outputs,
+            .block = a_block,
+            .weights = packed->data(),
+            .source = from == input() ? crop_ : reinterpret_cast<float*>(tensors_[size(from)].words),
+            .target = target(id, *biases)};
+        run_parts(id, parts, scratch(parts[0].rows.size()), layer, kernels_.convolve_first);
     });
 }
 
@@ -224,14 +224,8 @@ int Network::convolve(int from, const Norm& norm, std::int64_t groups, Floats we
                                 .source = read.words,
                                 .scale = scale->data(),
                                 .shift = shift->data(),
-                                .target = {}};
-        run_parts(id, parts, scratch(parts[0].rows.size()), [&](const Part& part, Target to, std::uint32_t* tile) {
-            Convolution mine = layer;
-            mine.target = to;
-            mine.target.bias = biases->empty() ? nullptr : biases->data();
-            mine.target.residual = residual == none ? nullptr : tensors_[size(residual)].words;
-            kernels_.convolve(mine, part, tile);
-        });
+                                .target = target(id, *biases, residual)};
+        run_parts(id, parts, scratch(parts[0].rows.size()), layer, kernels_.convolve);
     });
 }
 
@@ -259,13 +253,8 @@ int Network::reduce(int from, std::int64_t groups, Floats weights, Floats bias) 
                               .block = a_block,
                               .weights = packed->data(),
                               .source = tensors_[size(from)].words,
-                              .target = {}};
-        run_parts(id, parts, scratch(parts[0].rows.size()), [&](const Part& part, Target to, std::uint32_t* tile) {
-            Reduction mine = layer;
-            mine.target = to;
-            mine.target.bias = biases->empty() ? nullptr : biases->data();
-            kernels_.reduce(mine, part, tile);
-        });
+                              .target = target(id, *biases)};
+        run_parts(id, parts, scratch(parts[0].rows.size()), layer, kernels_.reduce);
     });
 }
 
@@ -298,14 +287,9 @@ int Network::mix(std::span<const Reference> sources, Floats weights, Floats bias
                       .weights = packed->data(),
                       .sources = {},
                       .source_count = static_cast<int>(references.size()),
-                      .target = {}};
+                      .target = target(id, *biases)};
         for (std::size_t i = 0; i < references.size(); ++i) layer.sources[i] = source(references[i]);
-        run_parts(id, parts, scratch(parts[0].rows.size()), [&](const Part& part, Target to, std::uint32_t* tile) {
-            Mixture mine = layer;
-            mine.target = to;
-            mine.target.bias = biases->empty() ? nullptr : biases->data();
-            kernels_.mix(mine, part, tile);
-        });
+        run_parts(id, parts, scratch(parts[0].rows.size()), layer, kernels_.mix);
     });
 }
 
@@ -332,13 +316,8 @@ int Network::expand(const Reference& reference, Floats weights, Floats bias) {
                               .block = a_block,
                               .weights = packed->data(),
                               .source = source(reference),
-                              .target = {}};
-        run_parts(id, parts, scratch(parts[0].rows.size()), [&](const Part& part, Target to, std::uint32_t* tile) {
-            Expansion mine = layer;
-            mine.target = to;
-            mine.target.bias = biases->empty() ? nullptr : biases->data();
-            kernels_.expand(mine, part, tile);
-        });
+                              .target = target(id, *biases)};
+        run_parts(id, parts, scratch(parts[0].rows.size()), layer, kernels_.expand);
     });
     tensors_[size(id)].measurable = false;
     return id;

@@ -97,9 +97,10 @@ private:
     // Whether so many parts are of whole words.
     [[nodiscard]] bool divides(const Tensor& tensor, std::int64_t parts) const;
     [[nodiscard]] Source source(const Reference& reference) const;
-    Target target(int id);
-    void run_parts(int id, const std::vector<Part>& parts, std::int64_t scratch_words,
-                   const std::function<void(const Part&, Target, std::uint32_t*)>& body);
+    [[nodiscard]] Target target(int id, const std::vector<float>& bias, int residual = none) const;
+    template <class Layer>
+    void run_parts(int id, const std::vector<Part>& parts, std::int64_t scratch_words, const Layer& layer,
+                   void (*kernel)(const Layer&, const Part&, std::uint32_t*));
     void place_tensors();
 
     const Kernels& kernels_;

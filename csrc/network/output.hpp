@@ -124,5 +124,49 @@ BRATS_FLAT Sums<Block> start(const float* bias) {
     return sums;
 }
 
+// The words of a tile that a voxel's output is the sum of.
+struct Taps {
+    const std::int64_t* offsets;
+    int count;
+    std::int64_t words, stride;  // how many, and how far apart
+    std::int64_t pitch;          // from one output row's to the next one's
+};
+
+// A block of channels, from channel `first` of all groups on, in one plane of the output.
+template <class Word, int Block>
+BRATS_FLAT void sum_plane(const Taps& taps, const std::uint32_t* tile, const std::uint32_t* weights,
+                          const Target& target, const Grid& grid, const Part& part, std::int64_t z,
+                          std::int64_t first) {
+    const float* bias = target.bias == nullptr ? nullptr : target.bias + first;
+    const Outlet to = outlet(target, grid, first / Word::channels, z, part.rows.first);
+    Tally<Block> tally;
+    const Positions positions(part.rows.size(), grid.width, taps.pitch);
+    for (std::int64_t i = 0; i < positions.count(); i += vectors) {
+        const Some now = some(positions, i);
+        const std::uint32_t* const at[vectors] = {tile + now.at[0].tile, tile + now.at[1].tile};
+        auto sums = start<Block>(bias);
+        accumulate<Word, Block>(at, taps.words, taps.stride, taps.offsets, taps.count, weights, sums);
+        emit<Word>(sums, now, to, target.moments == nullptr ? nullptr : &tally);
+    }
+    if (target.moments != nullptr) book(tally, target.moments + first);
+}
+
+// Calls body.operator()<Block>(channel) for each block's first channel; a block has at least `smallest` sums.
+template <int smallest, class Body>
+BRATS_FLAT void each_block(Range channels, std::int64_t step, std::int64_t block, const Body& body) {
+    for (std::int64_t channel = channels.first; channel < channels.last; channel += step) {
+        if (block == 8)
+            body.template operator()<8>(channel);
+        else if (block == 4)
+            body.template operator()<4>(channel);
+        else if constexpr (smallest <= 2) {
+            if (block == 2)
+                body.template operator()<2>(channel);
+            else if constexpr (smallest == 1)
+                body.template operator()<1>(channel);
+        }
+    }
+}
+
 }  // namespace
 }  // namespace brats::network::BRATS_VARIANT

@@ -35,31 +35,12 @@ BRATS_FLAT void gather_source(const Source& source, const Grid& grid, std::int64
     }
 }
 
-template <class Word, int Block>
-BRATS_FLAT void mix_block(const Mixture& layer, const Part& part, std::int64_t z, std::int64_t channel,
-                          const std::uint32_t* scratch) {
-    const Target& target = layer.target;
-    const std::uint32_t* weights = layer.weights + channel * layer.words;
-    const float* bias = target.bias == nullptr ? nullptr : target.bias + channel;
-    const Outlet to = outlet(target, layer.grid, channel / Word::channels, z, part.rows.first);
-    const std::int64_t width = layer.grid.width;
-    const std::int64_t offset = 0;
-    Tally<Block> tally;
-    const Positions positions(part.rows.size(), width, width);
-    for (std::int64_t i = 0; i < positions.count(); i += vectors) {
-        const Some now = some(positions, i);
-        const std::uint32_t* const at[vectors] = {scratch + now.at[0].tile, scratch + now.at[1].tile};
-        auto sums = start<Block>(bias);
-        accumulate<Word, Block>(at, layer.words, part.rows.size() * width, &offset, 1, weights, sums);
-        emit<Word>(sums, now, to, target.moments == nullptr ? nullptr : &tally);
-    }
-    if (target.moments != nullptr) book(tally, target.moments + channel);
-}
-
 template <class Word>
 void mix(const Mixture& layer, const Part& part, std::uint32_t* scratch) {
     const std::int64_t width = layer.grid.width;
     const std::int64_t count = part.rows.size() * width;
+    constexpr std::int64_t itself = 0;
+    const Taps taps{&itself, 1, layer.words, count, width};
     for (std::int64_t z = part.planes.first; z < part.planes.last; ++z) {
         const std::int64_t first = z * layer.grid.plane() + part.rows.first * width;
         std::uint32_t* to = scratch;
@@ -67,16 +48,10 @@ void mix(const Mixture& layer, const Part& part, std::uint32_t* scratch) {
             gather_source<Word>(layer.sources[i], layer.grid, first, count, to);
             to += layer.sources[i].planes * count;
         }
-        for (std::int64_t channel = part.channels.first; channel < part.channels.last; channel += layer.block) {
-            if (layer.block == 8)
-                mix_block<Word, 8>(layer, part, z, channel, scratch);
-            else if (layer.block == 4)
-                mix_block<Word, 4>(layer, part, z, channel, scratch);
-            else if (layer.block == 2)
-                mix_block<Word, 2>(layer, part, z, channel, scratch);
-            else if constexpr (Word::channels == 1)
-                mix_block<Word, 1>(layer, part, z, channel, scratch);
-        }
+        each_block<Word::channels>(part.channels, layer.block, layer.block, [&]<int Block>(std::int64_t channel) {
+            const std::uint32_t* const weights = layer.weights + channel * layer.words;
+            sum_plane<Word, Block>(taps, scratch, weights, layer.target, layer.grid, part, z, channel);
+        });
     }
     finish_streams();
 }
@@ -161,14 +136,10 @@ void expand(const Expansion& layer, const Part& part, std::uint32_t* scratch) {
     for (std::int64_t z = part.planes.first; z < part.planes.last; ++z) {
         gather_source<Word>(layer.source, grid, z * grid.plane() + part.rows.first * grid.width, count, scratch);
         for (int tap = 0; tap < 4; ++tap)
-            for (std::int64_t channel = part.channels.first; channel < part.channels.last; channel += layer.block / 2) {
-                if (layer.block == 8)
-                    expand_block<Word, 8>(layer, part, z, tap, channel, scratch);
-                else if (layer.block == 4)
-                    expand_block<Word, 4>(layer, part, z, tap, channel, scratch);
-                else if constexpr (Word::channels == 1)
-                    expand_block<Word, 2>(layer, part, z, tap, channel, scratch);
-            }
+            each_block<2 * Word::channels>(part.channels, layer.block / 2, layer.block,
+                                           [&]<int Block>(std::int64_t channel) {
+                                               expand_block<Word, Block>(layer, part, z, tap, channel, scratch);
+                                           });
     }
     finish_streams();
 }

@@ -74,43 +74,19 @@ void part_planes(const Reduction& layer, const Part& part, std::int64_t z, const
         }
 }
 
-template <class Word, int Block>
-BRATS_FLAT void reduce_block(const Reduction& layer, const Part& part, std::int64_t z, std::int64_t channel,
-                             const Quarters& shape, const std::int64_t* offsets, const std::uint32_t* scratch) {
-    const Target& target = layer.target;
-    const std::int64_t of_all = part.group * layer.channels + channel;
-    const std::uint32_t* weights = layer.weights + of_all * layer.words * 27;
-    const float* bias = target.bias == nullptr ? nullptr : target.bias + of_all;
-    const Outlet to = outlet(target, layer.grid, of_all / Word::channels, z, part.rows.first);
-    Tally<Block> tally;
-    const Positions positions(part.rows.size(), layer.grid.width, shape.pitch);
-    for (std::int64_t i = 0; i < positions.count(); i += vectors) {
-        const Some now = some(positions, i);
-        const std::uint32_t* const at[vectors] = {scratch + now.at[0].tile, scratch + now.at[1].tile};
-        auto sums = start<Block>(bias);
-        accumulate<Word, Block>(at, layer.words, 3 * shape.plane(), offsets, 27, weights, sums);
-        emit<Word>(sums, now, to, target.moments == nullptr ? nullptr : &tally);
-    }
-    if (target.moments != nullptr) book(tally, target.moments + of_all);
-}
-
 template <class Word>
 void reduce(const Reduction& layer, const Part& part, std::uint32_t* scratch) {
     const Quarters shape(part.rows.size(), layer.grid.width);
     std::int64_t offsets[27];
     for (int tap = 0; tap < 27; ++tap) offsets[tap] = tap / 9 * shape.plane() + shape.offset(tap / 3 % 3, tap % 3);
+    const Taps taps{offsets, 27, layer.words, 3 * shape.plane(), shape.pitch};
     for (std::int64_t z = part.planes.first; z < part.planes.last; ++z) {
         part_planes(layer, part, z, shape, scratch);
-        for (std::int64_t channel = part.channels.first; channel < part.channels.last; channel += layer.block) {
-            if (layer.block == 8)
-                reduce_block<Word, 8>(layer, part, z, channel, shape, offsets, scratch);
-            else if (layer.block == 4)
-                reduce_block<Word, 4>(layer, part, z, channel, shape, offsets, scratch);
-            else if (layer.block == 2)
-                reduce_block<Word, 2>(layer, part, z, channel, shape, offsets, scratch);
-            else if constexpr (Word::channels == 1)
-                reduce_block<Word, 1>(layer, part, z, channel, shape, offsets, scratch);
-        }
+        each_block<Word::channels>(part.channels, layer.block, layer.block, [&]<int Block>(std::int64_t channel) {
+            const std::int64_t first = part.group * layer.channels + channel;
+            const std::uint32_t* const weights = layer.weights + first * layer.words * taps.count;
+            sum_plane<Word, Block>(taps, scratch, weights, layer.target, layer.grid, part, z, first);
+        });
     }
     finish_streams();
 }

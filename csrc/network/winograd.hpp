@@ -224,16 +224,9 @@ void convolve_planes(const Layer& layer, const Part& part, std::int64_t words, c
     const int taps = 3 * column_count;
     for (std::int64_t z = part.planes.first; z < part.planes.last; z += 2) {
         pack<Word>(layer, part, z, shape, scratch);
-        for (std::int64_t channel = part.channels.first; channel < part.channels.last; channel += layer.block) {
-            if (layer.block == 8)
-                convolve_block<Word, 8>(layer, part, z, channel, shape, offsets, taps, scratch);
-            else if (layer.block == 4)
-                convolve_block<Word, 4>(layer, part, z, channel, shape, offsets, taps, scratch);
-            else if (layer.block == 2)
-                convolve_block<Word, 2>(layer, part, z, channel, shape, offsets, taps, scratch);
-            else if constexpr (Word::channels == 1)
-                convolve_block<Word, 1>(layer, part, z, channel, shape, offsets, taps, scratch);
-        }
+        each_block<Word::channels>(part.channels, layer.block, layer.block, [&]<int Block>(std::int64_t channel) {
+            convolve_block<Word, Block>(layer, part, z, channel, shape, offsets, taps, scratch);
+        });
     }
     finish_streams();
 }
