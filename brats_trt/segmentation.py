@@ -17,6 +17,8 @@ from .spec import LabelScheme
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Header
 
+    from .case import Case
+
 
 @dataclass(frozen=True, eq=False)
 class Segmentation:
@@ -45,6 +47,8 @@ class Segmentation:
         What was found in the input and survived.
     model_sha256
         Of the model's file.
+    case
+        The volumes that it was made of, or None where the segmenter was not to keep them.
     """
 
     name: str
@@ -58,6 +62,7 @@ class Segmentation:
     timings_ms: Mapping[str, float]
     warnings: tuple[str, ...]
     model_sha256: str
+    case: Case | None = field(default=None, repr=False)
 
     @cached_property
     def probabilities(self) -> NDArray[np.float32]:

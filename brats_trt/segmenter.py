@@ -11,11 +11,11 @@ from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
-from .backends import Backend, StageOptions
+from .backend_choice import BackendChoices, Device, open_backend
+from .backends import StageOptions
 from .case import Case, ImageSource, load_case
-from .errors import EngineError
 from .pipeline import CaseOutcome, run_stages
 from .segmentation import Segmentation
 from .spec import LABEL_VALUES, LabelScheme, Spec
@@ -23,8 +23,6 @@ from .spec import LABEL_VALUES, LabelScheme, Spec
 if TYPE_CHECKING:
     from .backends.cpu_engine import Runtime
     from .backends.precision import Precision
-
-Device = Literal["auto", "cpu", "cuda"]
 
 
 class CaseWarning(UserWarning):
@@ -34,18 +32,6 @@ class CaseWarning(UserWarning):
 def demo_model() -> Path:
     """The ONNX file of the model that the package carries."""
     return Path(str(files("brats_trt"))) / "engines" / "demo.onnx"
-
-
-@dataclass(frozen=True)
-class _Choices:
-    """What only some backends look at."""
-
-    runtime: Runtime
-    precision: Precision
-    spec: Spec | None
-    threads: int | None
-    self_check: bool
-    largest_shape: tuple[int, int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +73,9 @@ class Segmenter:
         For the stages and the network; None is all cores that this process may use.
     keep_probabilities
         Whether results have `probabilities`; on a GPU a run is faster without.
+    keep_volumes
+        Whether results have the `case` that they were made of, for pictures and reports; it takes the memory of the
+        volumes as they were loaded.
     self_check
         On a GPU, run a made-up input whose answer is known before the first case, and refuse an engine that fails.
     largest_shape
@@ -120,6 +109,7 @@ class Segmenter:
         spec: Spec | None = None,
         threads: int | None = None,
         keep_probabilities: bool = True,
+        keep_volumes: bool = False,
         self_check: bool = True,
         largest_shape: tuple[int, int, int] = (256, 256, 256),
     ) -> None:
@@ -133,10 +123,11 @@ class Segmenter:
             tta=tta, min_region=min_region, label_values=LABEL_VALUES[labels], keep_probabilities=keep_probabilities
         )
         self._labels: LabelScheme = labels
+        self._keep_volumes = keep_volumes
         self._threads = threads
         path = demo_model() if engine is None else Path(engine)
-        choices = _Choices(runtime, precision, spec, threads, self_check, largest_shape)
-        self._backend = _backend(path, device, options, choices)
+        choices = BackendChoices(runtime, precision, spec, threads, self_check, largest_shape)
+        self._backend = open_backend(path, device, options, choices)
 
     @property
     def device(self) -> str:
@@ -245,6 +236,7 @@ class Segmenter:
             timings_ms=timings,
             warnings=outcome.warnings,
             model_sha256=self.model_sha256,
+            case=case if self._keep_volumes else None,
         )
 
 
@@ -261,48 +253,3 @@ def _warned(outcome: CaseOutcome) -> CaseOutcome:
     except CaseWarning as fault:
         return replace(outcome, result=None, error=fault)
     return outcome
-
-
-def _backend(path: Path, device: Device, options: StageOptions, choices: _Choices) -> Backend:
-    if device not in get_args(Device):
-        raise ValueError(f"device {device!r} is not known; expected one of {list(get_args(Device))}")
-    is_model = path.suffix.lower() == ".onnx"
-    if device == "cuda" or (device == "auto" and not is_model):
-        return _cuda_backend(path, options, choices)
-    if not is_model:
-        raise EngineError(
-            f"{path}: a plan runs on a GPU, but device='cpu' was asked for: name the .onnx file that it was built from"
-        )
-    from .backends.cpu import CpuBackend
-    from .backends.cpu_engine import load_engine
-    from .backends.model import read_model
-
-    model = read_model(path, choices.spec)
-    engine = load_engine(model, choices.runtime, precision=choices.precision, threads=choices.threads)
-    return CpuBackend(engine, options, threads=choices.threads)
-
-
-def _cuda_backend(path: Path, options: StageOptions, choices: _Choices) -> Backend:
-    if choices.runtime != "auto":
-        raise EngineError(
-            f"runtime={choices.runtime!r} computes on the CPU, but {path} was asked for on a GPU: leave the runtime to "
-            "the plan, or pass device='cpu' and an .onnx file"
-        )
-    from .backends.cupy_device import CupyDevice
-    from .plans.loading import load_backend
-    from .plans.manifest import manifest_path
-
-    if path.suffix.lower() != ".onnx" and not manifest_path(path).exists():
-        raise EngineError(
-            f"{path}: expected an .onnx file from `brats-trt convert`, or a plan from `brats-trt build` with its "
-            f"manifest {manifest_path(path).name} beside it"
-        )
-    return load_backend(
-        path,
-        CupyDevice(),
-        options,
-        precision=choices.precision,
-        spec=choices.spec,
-        self_check=choices.self_check,
-        largest_shape=choices.largest_shape,
-    )

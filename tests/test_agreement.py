@@ -5,9 +5,10 @@ import json
 import pytest
 from models import tiny_model
 
-from brats_trt import EngineError, Segmenter, demo_model
+from brats_trt import EngineError, Segmenter, _host, demo_model
 from brats_trt.backends.agreement import LEAST_DICE, agrees
 from brats_trt.backends.model import read_model
+from brats_trt.backends.openvino import cpu_precisions
 from brats_trt.backends.precision import choose_precision
 
 GOOD = {"necrotic": 0.9999, "oedema": 0.9998, "enhancing": LEAST_DICE}
@@ -82,3 +83,12 @@ def test_the_native_runtime_is_taken_for_the_cascade_and_openvino_for_other_grap
         Segmenter(model.path, runtime="native", precision="fp32")
     with pytest.raises(EngineError, match="'mkl' is not known"):
         Segmenter(runtime="mkl")
+
+
+def test_a_precision_that_only_openvino_has_is_computed_by_it(monkeypatch):
+    other = next((name for name in cpu_precisions() if name != "fp32"), None)
+    if other is None:
+        pytest.skip("this processor has FP32 only")
+    monkeypatch.setattr(_host, "network_precisions", lambda: ("fp32",))
+    segmenter = Segmenter(precision=other)
+    assert (segmenter.runtime, segmenter.precision) == ("openvino", other)

@@ -24,7 +24,7 @@ LAYERS = [
     ("case", "kernels"),
     ("backends",),
     ("plans",),
-    ("segmentation",),
+    ("backend_choice", "segmentation"),
     ("nifti_writer", "pipeline"),
     ("segmenter", "export"),
     ("demo",),

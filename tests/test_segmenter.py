@@ -199,6 +199,13 @@ def test_a_reference_scaled_and_four_dimensional_leaves_no_trace(tmp_path, segme
     assert set(np.unique(saved.get_fdata())) == {0, 1, 2, 4}
 
 
+def test_a_result_has_its_volumes_only_where_they_are_asked_for(model, segmenter):
+    volumes = heads.volumes()
+    assert segmenter.run(volumes).case is None
+    kept = Segmenter(model, precision="fp32", keep_volumes=True).run(volumes).case
+    assert {name: volume.data is volumes[name] for name, volume in kept.volumes.items()} == dict.fromkeys(volumes, True)
+
+
 def test_the_results_header_is_its_own(tmp_path, segmenter):
     images = {name: nibabel.Nifti1Image(v, OBLIQUE) for name, v in heads.volumes().items()}
     result = segmenter.run(images)

@@ -7,6 +7,7 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _host
 from ..errors import EngineError
 from .model import Model
 from .precision import Precision
@@ -55,8 +56,7 @@ def load_engine(model: Model, runtime: Runtime, *, precision: Precision, threads
 
     if runtime not in get_args(Runtime):
         raise EngineError(f"runtime {runtime!r} is not known; expected one of {list(get_args(Runtime))}")
-    by_native = runtime == "native" or (runtime == "auto" and precision != "fp16")
-    if by_native:
+    if runtime == "native" or (runtime == "auto" and precision in ("auto", *_host.network_precisions())):
         try:
             return NativeEngine(model, precision=precision, threads=threads)
         except UnknownGraphError:

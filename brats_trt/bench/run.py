@@ -10,8 +10,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from .. import _host
+from ..backend_choice import Device
 from ..case import Case, load_case
-from ..segmenter import Device, Segmenter, demo_model
+from ..segmenter import Segmenter, demo_model
 from .cold_start import measure_cold
 from .conditions import (
     device_memory_mib,

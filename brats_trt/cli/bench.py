@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from ..backend_choice import Device
 from ..errors import CaseError
 from ..files import check_folder, check_target, write_whole
 from ..notice import NOTICE
 from ..plans.manifest import manifest_path
-from ..segmenter import Device, demo_model
+from ..segmenter import demo_model
 from .console import spoken_warnings, stderr, stdout
 
 if TYPE_CHECKING:

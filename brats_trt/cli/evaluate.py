@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from ..backend_choice import Device
 from ..errors import CaseError
 from ..evaluation import Evaluation, Options, score_pairs
 from ..evaluation.order_audit import audit_order, find_labelled_cases
@@ -20,7 +21,7 @@ from ..evaluation.scores import EmptyName
 from ..evaluation.surfaces import Combination
 from ..files import check_folder, write_whole
 from ..notice import NOTICE
-from ..segmenter import Device, Segmenter
+from ..segmenter import Segmenter
 from ..spec import LabelScheme
 from .console import phase_progress, spoken_warnings, stdout
 from .score_tables import case_table, order_table, published_table, statistics_tables, verdict

@@ -10,12 +10,13 @@ from typing import Annotated, Any, Literal
 import typer
 
 from .. import __version__
+from ..backend_choice import Device
 from ..backends.cpu_engine import Runtime
 from ..backends.precision import Precision
 from ..errors import CaseError
 from ..files import check_folder
 from ..notice import NOTICE
-from ..segmenter import Device, Segmenter
+from ..segmenter import Segmenter
 from ..spec import LabelScheme
 from .console import case_progress, spoken_warnings, stdout, timing_table, volume_table
 from .jobs import Done, Failed, plan_jobs, run_jobs
