@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "layers.hpp"
-#include "team.hpp"
+#include "../host/team.hpp"
 #include "words.hpp"
 
 namespace brats::network {
