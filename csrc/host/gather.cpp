@@ -20,6 +20,8 @@ namespace {
 // Output planes a task makes before it writes them: sixteen floats fill a cache line where the slow axis of the
 // volume is the fast axis of the channel.
 constexpr std::int64_t planes_per_task = 16;
+// Floats between the planes that are collected, so that sixteen planes of a power of two do not share a cache set.
+constexpr std::int64_t plane_padding = 16;
 
 // The volume's axes in memory order, cut to the box, and the resampling of each.
 struct Geometry {
@@ -171,13 +173,13 @@ public:
         : geometry_(geometry),
           channel_(channel),
           standardise_(standardise),
-          block_(
-              static_cast<std::size_t>(std::min(planes_per_task, geometry.taps[2].outputs) * geometry.plane_size())) {
+          pitch_(geometry.plane_size() + plane_padding),
+          block_(static_cast<std::size_t>(std::min(planes_per_task, geometry.taps[2].outputs) * pitch_)) {
         extents_[axis(0)] = geometry.taps[0].outputs;
         extents_[axis(1)] = geometry.taps[1].outputs;
         from_[axis(0)] = 1;
         from_[axis(1)] = geometry.taps[0].outputs;
-        from_[axis(2)] = geometry.plane_size();
+        from_[axis(2)] = pitch_;
     }
 
     void begin(std::int64_t first, std::int64_t end) {
@@ -191,7 +193,7 @@ public:
             const double variance = variance_of(*standardise_);
             row_kernels().standardise(plane, n, standardise_->mean, 1.0 / std::sqrt(variance), plane);
         }
-        row_kernels().narrow(plane, n, block_.data() + (k - first_) * n);
+        row_kernels().narrow(plane, n, block_.data() + (k - first_) * pitch_);
     }
 
     void finish() const {
@@ -214,6 +216,7 @@ private:
     const Channel& channel_;
     const Moments* standardise_;
     std::int64_t first_ = 0;
+    std::int64_t pitch_;
     std::vector<float> block_;
     Index3 extents_{};
     Index3 from_{};

@@ -23,8 +23,9 @@ public:
         : first_(lower[0]),
           low_(mask(readable - first_)),
           high_(mask(readable - first_ - octet)),
-          lower_(_mm512_cvtepi32_epi64(_mm256_sub_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(lower)),
-                                                        _mm256_set1_epi32(lower[0])))),
+          lower_(_mm512_maskz_cvtepi32_epi64(
+              0xff, _mm256_sub_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(lower)),
+                                     _mm256_set1_epi32(lower[0])))),
           upper_(_mm512_add_epi64(lower_, _mm512_set1_epi64(1))),
           weight_(_mm512_loadu_pd(weight)),
           rest_(_mm512_sub_pd(_mm512_set1_pd(1.0), weight_)) {}

@@ -172,7 +172,7 @@ void argmax(const double* const* classes, const std::int32_t* lower, const doubl
         challenge(c1, v1);
         challenge(c2, v2);
         challenge(c3, v3);
-        _mm_storel_epi64(reinterpret_cast<__m128i*>(out + k), _mm512_cvtepi64_epi8(value));
+        _mm_storel_epi64(reinterpret_cast<__m128i*>(out + k), _mm512_maskz_cvtepi64_epi8(0xff, value));
     }
 #endif
     for (; k < n; ++k) {
