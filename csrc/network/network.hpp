@@ -8,8 +8,8 @@
 #include <span>
 #include <vector>
 
-#include "layers.hpp"
 #include "../host/team.hpp"
+#include "layers.hpp"
 #include "words.hpp"
 
 namespace brats::network {
