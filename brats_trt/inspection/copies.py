@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .contrast import Contrast
 from .evidence import Evidence
@@ -24,12 +25,13 @@ def find_copies(evidence: Evidence) -> Finding | None:
     if contrast is None:
         return None
     sample = evidence.sample
+    correlations = rank_correlations(contrast)
     pairs = []
     for first, second in combinations(range(len(contrast.modalities)), 2):
         names = contrast.modalities[first], contrast.modalities[second]
         if sample is not None and np.array_equal(sample.values[names[0]], sample.values[names[1]]):
             pairs.append(f"{names[0]} and {names[1]} are the same in all {sample.size} voxels looked at")
-        elif (found := correlation(contrast, first, second)) > LEAST_CORRELATION:
+        elif (found := correlations[first, second]) > LEAST_CORRELATION:
             pairs.append(f"{names[0]} and {names[1]} have rank correlation {found:.4f}")
     if not pairs:
         return None
@@ -40,6 +42,6 @@ def find_copies(evidence: Evidence) -> Finding | None:
     )
 
 
-def correlation(contrast: Contrast, first: int, second: int) -> float:
-    """Spearman's, of two modalities in the head."""
-    return float(np.corrcoef(contrast.ranks[first].ravel(), contrast.ranks[second].ravel())[0, 1])
+def rank_correlations(contrast: Contrast) -> NDArray[np.float64]:
+    """(4, 4): Spearman's, of each modality with each in the head."""
+    return np.asarray(np.corrcoef(contrast.ranks.reshape(len(contrast.modalities), -1)))

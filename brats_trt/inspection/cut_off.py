@@ -34,8 +34,8 @@ def find_cut(evidence: Evidence) -> Finding | None:
     return Finding(
         CODE,
         f"{evidence.source(modality)}: the {_SIDES[side]} plane along axis {'xyz'[axis]} shows {modality} in "
-        f"{share:.0%} of the area of the head's largest section (expected at most {LARGEST_SHARE:.0%}), so that the head "
-        "goes on beyond the volume: give a volume of the whole brain",
+        f"{share:.0%} of the area of the head's largest section (expected at most {LARGEST_SHARE:.0%}), so that the "
+        "head goes on beyond the volume: give a volume of the whole brain",
     )
 
 

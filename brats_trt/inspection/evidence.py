@@ -134,7 +134,7 @@ def sampled(volume: Volume, where: Any) -> NDArray[np.float64]:
 
 def _fill(mask: NDArray[np.bool_]) -> float:
     front: NDArray[np.bool_] = np.any(mask, axis=2)
-    planes = (np.any(front, axis=1), np.any(front, axis=0), np.any(mask, axis=(0, 1)))
+    planes = (np.any(front, axis=1), np.any(front, axis=0), np.any(mask.reshape(-1, mask.shape[2], order="F"), axis=0))
     places = [np.flatnonzero(plane) for plane in planes]
     if not len(places[0]):
         return 0.0

@@ -23,6 +23,6 @@ def find_few_values(evidence: Evidence) -> Finding | None:
         return None
     return Finding(
         CODE,
-        f"{evidence.name}: distinct values in {contrast.ordered.shape[1]} voxels of the head: {', '.join(few)} (expected "
-        f"at least {LEAST_VALUES}), which suggests coarsely rounded intensities or a label map: export the series itself",
+        f"{evidence.name}: {contrast.ordered.shape[1]} voxels of the head have few distinct values: {', '.join(few)} "
+        f"(expected {LEAST_VALUES} or more), which suggests coarse rounding or a label map: export the series again",
     )
