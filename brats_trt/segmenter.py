@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from .backend_choice import BackendChoices, Device, open_backend
 from .backends import StageOptions
 from .case import Case, ImageSource, load_case
+from .inspection import inspect_case, refusal
 from .pipeline import CaseOutcome, run_stages
 from .segmentation import Segmentation
 from .spec import LABEL_VALUES, LabelScheme, Spec
@@ -36,9 +37,10 @@ def demo_model() -> Path:
 
 @dataclass(frozen=True, eq=False)
 class _Loaded:
-    """A case in memory, and how long that took."""
+    """A case in memory, what was found in it, and how long that took."""
 
     case: Case
+    findings: tuple[str, ...]
     milliseconds: float
 
 
@@ -76,6 +78,8 @@ class Segmenter:
     keep_volumes
         Whether results have the `case` that they were made of, for pictures and reports; it takes the memory of the
         volumes as they were loaded.
+    strict
+        Refuse a case with anything to warn of, instead of warning.
     self_check
         On a GPU, run a made-up input whose answer is known before the first case, and refuse an engine that fails.
     largest_shape
@@ -110,6 +114,7 @@ class Segmenter:
         threads: int | None = None,
         keep_probabilities: bool = True,
         keep_volumes: bool = False,
+        strict: bool = False,
         self_check: bool = True,
         largest_shape: tuple[int, int, int] = (256, 256, 256),
     ) -> None:
@@ -124,6 +129,7 @@ class Segmenter:
         )
         self._labels: LabelScheme = labels
         self._keep_volumes = keep_volumes
+        self._strict = strict
         self._threads = threads
         path = demo_model() if engine is None else Path(engine)
         choices = BackendChoices(runtime, precision, spec, threads, self_check, largest_shape)
@@ -170,7 +176,7 @@ class Segmenter:
         Raises
         ------
         CaseError
-            If the input is at fault.
+            If the input is at fault, or `strict` and there is something to warn of.
         EngineError
             If the network gives values that are not finite.
         """
@@ -216,12 +222,20 @@ class Segmenter:
     def _load(self, volumes: ImageSource) -> _Loaded:
         start = perf_counter()
         case = load_case(volumes, self.spec.modalities, threads=self._threads)
-        return _Loaded(case, (perf_counter() - start) * 1e3)
+        findings = tuple(finding.message for finding in inspect_case(case))
+        self._refuse(case, findings)
+        return _Loaded(case, findings, (perf_counter() - start) * 1e3)
+
+    def _refuse(self, case: Case, findings: tuple[str, ...]) -> None:
+        """Raise what a strict run makes of findings."""
+        if self._strict and findings:
+            raise refusal(case.name, findings)
 
     def _segment(self, loaded: _Loaded) -> Segmentation:
         start = perf_counter()
         case = loaded.case
         outcome = self._backend.run([(modality, case.volumes[modality]) for modality in self.spec.modalities])
+        self._refuse(case, outcome.warnings)
         timings = {"load": loaded.milliseconds, **outcome.timings_ms}
         timings["total"] = loaded.milliseconds + (perf_counter() - start) * 1e3
         return Segmentation(
@@ -234,7 +248,7 @@ class Segmenter:
             softmax=outcome.softmax,
             class_counts=outcome.counts,
             timings_ms=timings,
-            warnings=outcome.warnings,
+            warnings=loaded.findings + outcome.warnings,
             model_sha256=self.model_sha256,
             case=case if self._keep_volumes else None,
         )

@@ -25,7 +25,7 @@ LAYERS = [
     ("backends",),
     ("plans",),
     ("backend_choice", "segmentation"),
-    ("nifti_writer", "pipeline"),
+    ("nifti_writer", "pipeline", "inspection"),
     ("segmenter", "export"),
     ("demo",),
     ("bench", "evaluation"),

@@ -57,6 +57,7 @@ def segment_cases(
     precision: Annotated[
         Precision, typer.Option(help="What it is computed in; auto: 16 bits on record only.")
     ] = "auto",
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse cases that there is a warning of.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")] = False,
 ) -> None:
@@ -78,6 +79,7 @@ def segment_cases(
             min_region=profile_region if min_region is None else min_region,
             labels=labels,
             keep_probabilities=probabilities,
+            strict=strict,
         )
     outcomes: list[Done | Failed] = []
     try:
