@@ -17,6 +17,9 @@ from .backend_choice import BackendChoices, Device, open_backend
 from .backends import StageOptions
 from .case import Case, ImageSource, load_case
 from .pipeline import CaseOutcome, run_stages
+from .records.inputs import InputHashes
+from .records.making import provenance
+from .records.parts import OptionsRecord
 from .segmentation import Segmentation
 from .spec import LABEL_VALUES, LabelScheme, Spec
 
@@ -76,6 +79,8 @@ class Segmenter:
     keep_volumes
         Whether results have the `case` that they were made of, for pictures and reports; it takes the memory of the
         volumes as they were loaded.
+    hash_inputs
+        Have records name the input by its sha256. Files are hashed as they are read, arrays beside the run.
     self_check
         On a GPU, run a made-up input whose answer is known before the first case, and refuse an engine that fails.
     largest_shape
@@ -110,6 +115,7 @@ class Segmenter:
         threads: int | None = None,
         keep_probabilities: bool = True,
         keep_volumes: bool = False,
+        hash_inputs: bool = True,
         self_check: bool = True,
         largest_shape: tuple[int, int, int] = (256, 256, 256),
     ) -> None:
@@ -123,6 +129,8 @@ class Segmenter:
             tta=tta, min_region=min_region, label_values=LABEL_VALUES[labels], keep_probabilities=keep_probabilities
         )
         self._labels: LabelScheme = labels
+        self._asked = OptionsRecord(bool(tta), float(min_region), labels)
+        self._hash_inputs = hash_inputs
         self._keep_volumes = keep_volumes
         self._threads = threads
         path = demo_model() if engine is None else Path(engine)
@@ -215,13 +223,16 @@ class Segmenter:
 
     def _load(self, volumes: ImageSource) -> _Loaded:
         start = perf_counter()
-        case = load_case(volumes, self.spec.modalities, threads=self._threads)
+        case = load_case(volumes, self.spec.modalities, threads=self._threads, digest=self._hash_inputs)
         return _Loaded(case, (perf_counter() - start) * 1e3)
 
     def _segment(self, loaded: _Loaded) -> Segmentation:
         start = perf_counter()
         case = loaded.case
-        outcome = self._backend.run([(modality, case.volumes[modality]) for modality in self.spec.modalities])
+        order = self.spec.modalities
+        with InputHashes(case.volumes, order, hashed=self._hash_inputs, threads=self._threads) as hashes:
+            outcome = self._backend.run([(modality, case.volumes[modality]) for modality in order])
+        origin = provenance(self._backend, case.volumes, hashes.records(), self._asked, threads=self._threads)
         timings = {"load": loaded.milliseconds, **outcome.timings_ms}
         timings["total"] = loaded.milliseconds + (perf_counter() - start) * 1e3
         return Segmentation(
@@ -237,6 +248,7 @@ class Segmenter:
             warnings=outcome.warnings,
             model_sha256=self.model_sha256,
             case=case if self._keep_volumes else None,
+            provenance=origin,
         )
 
 
