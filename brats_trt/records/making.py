@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, cast
 
@@ -140,7 +141,7 @@ def _without_folders(text: str, names: Mapping[str, str]) -> str:
 
 def _versions() -> VersionsRecord:
     return VersionsRecord(
-        brats_trt=version("brats-trt"),
+        brats_trt=_own_version(),
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
         numpy=np.__version__,
@@ -150,6 +151,11 @@ def _versions() -> VersionsRecord:
         tensorrt=_loaded("tensorrt"),
         tensorrt_rtx=_loaded("tensorrt_rtx"),
     )
+
+
+@cache
+def _own_version() -> str:
+    return version("brats-trt")
 
 
 def _loaded(module: str) -> str | None:

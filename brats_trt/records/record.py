@@ -38,7 +38,7 @@ PRIVACY = (
     "beyond what these names do."
 )
 LARGEST = 1024**2  # bytes
-_LONGEST_FAULT = 400  # characters of what a record may put into a message
+_LONGEST_SIDE = 200  # characters at each end of a message that a record may make longer
 _ESCAPES = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&"}
 
 
@@ -122,7 +122,8 @@ class RunRecord:
             return _read(document)
         except FieldError as fault:
             text = str(fault)
-            text = text if len(text) <= _LONGEST_FAULT else f"{text[:_LONGEST_FAULT]}..."
+            if len(text) > 2 * _LONGEST_SIDE:
+                text = f"{text[:_LONGEST_SIDE]}...{text[-_LONGEST_SIDE:]}"
             raise CaseError(
                 f"{source}: the run record is not readable: {text}: update brats_trt, or run the case again"
             ) from None
