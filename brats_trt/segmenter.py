@@ -18,6 +18,9 @@ from .backends import StageOptions
 from .case import Case, ImageSource, load_case
 from .inspection import inspect_case, refusal
 from .pipeline import CaseOutcome, run_stages
+from .records.inputs import InputHashes
+from .records.making import provenance
+from .records.parts import OptionsRecord
 from .segmentation import Segmentation
 from .spec import LABEL_VALUES, LabelScheme, Spec
 
@@ -80,6 +83,8 @@ class Segmenter:
         volumes as they were loaded.
     strict
         Refuse a case with anything to warn of, instead of warning.
+    hash_inputs
+        Have records name the input by its sha256. Files are hashed as they are read, arrays beside the run.
     self_check
         On a GPU, run a made-up input whose answer is known before the first case, and refuse an engine that fails.
     largest_shape
@@ -115,6 +120,7 @@ class Segmenter:
         keep_probabilities: bool = True,
         keep_volumes: bool = False,
         strict: bool = False,
+        hash_inputs: bool = True,
         self_check: bool = True,
         largest_shape: tuple[int, int, int] = (256, 256, 256),
     ) -> None:
@@ -128,6 +134,8 @@ class Segmenter:
             tta=tta, min_region=min_region, label_values=LABEL_VALUES[labels], keep_probabilities=keep_probabilities
         )
         self._labels: LabelScheme = labels
+        self._asked = OptionsRecord(bool(tta), float(min_region), labels)
+        self._hash_inputs = hash_inputs
         self._keep_volumes = keep_volumes
         self._strict = strict
         self._threads = threads
@@ -221,7 +229,7 @@ class Segmenter:
 
     def _load(self, volumes: ImageSource) -> _Loaded:
         start = perf_counter()
-        case = load_case(volumes, self.spec.modalities, threads=self._threads)
+        case = load_case(volumes, self.spec.modalities, threads=self._threads, digest=self._hash_inputs)
         findings = tuple(finding.message for finding in inspect_case(case))
         self._refuse(case, findings)
         return _Loaded(case, findings, (perf_counter() - start) * 1e3)
@@ -234,8 +242,11 @@ class Segmenter:
     def _segment(self, loaded: _Loaded) -> Segmentation:
         start = perf_counter()
         case = loaded.case
-        outcome = self._backend.run([(modality, case.volumes[modality]) for modality in self.spec.modalities])
+        order = self.spec.modalities
+        with InputHashes(case.volumes, order, hashed=self._hash_inputs, threads=self._threads) as hashes:
+            outcome = self._backend.run([(modality, case.volumes[modality]) for modality in order])
         self._refuse(case, outcome.warnings)
+        origin = provenance(self._backend, case.volumes, hashes.records(), self._asked, threads=self._threads)
         timings = {"load": loaded.milliseconds, **outcome.timings_ms}
         timings["total"] = loaded.milliseconds + (perf_counter() - start) * 1e3
         return Segmentation(
@@ -251,6 +262,7 @@ class Segmenter:
             warnings=loaded.findings + outcome.warnings,
             model_sha256=self.model_sha256,
             case=case if self._keep_volumes else None,
+            provenance=origin,
         )
 
 

@@ -20,10 +20,12 @@ PACKAGE = Path(brats_trt.__file__).parent
 LAYERS = [
     ("errors",),
     ("spec", "geometry", "notice", "files", "device_array", "signal_stack", "_host", "_tensorrt"),
-    ("metrics", "nifti", "case_folder"),
+    ("nifti_content", "metrics", "case_folder"),
+    ("nifti", "volume"),
     ("case", "kernels"),
     ("backends",),
     ("plans",),
+    ("records",),
     ("backend_choice", "segmentation"),
     ("nifti_writer", "pipeline", "inspection"),
     ("segmenter", "export"),

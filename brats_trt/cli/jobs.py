@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..case import case_name
 from ..errors import BratsTrtError, CaseError
@@ -42,6 +43,7 @@ class Done:
     volumes_ml: Mapping[str, float]
     timings_ms: Mapping[str, float]
     warnings: tuple[str, ...]
+    record: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def _save(result: Segmentation, job: Job, *, overwrite: bool) -> Done:
         if job.probabilities is not None:
             job.probabilities.unlink(missing_ok=True)
         raise
-    return Done(job, result.volumes_ml, dict(result.timings_ms), result.warnings)
+    return Done(job, result.volumes_ml, dict(result.timings_ms), result.warnings, result.record.document())
 
 
 def _next_error(outcomes: Iterator[CaseOutcome]) -> Exception | None:

@@ -120,6 +120,7 @@ def _document(segmenter: Segmenter, done: Sequence[Done], failed: Sequence[Faile
                 "volumes_ml": outcome.volumes_ml,
                 "timings_ms": outcome.timings_ms,
                 "warnings": list(outcome.warnings),
+                "record": outcome.record,
             }
             for outcome in done
         ],
