@@ -10,7 +10,7 @@ import heads
 import nibabel
 import numpy as np
 import pytest
-from cases import OBLIQUE, save, with_header_fields
+from cases import save, with_header_fields
 from models import tiny_model
 from plan_files import make_plan
 from record_files import changed, head_folder, image_of, page_of, script_of, stacked
