@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from itertools import permutations
 from pathlib import Path
@@ -27,7 +28,7 @@ from brats_trt.demo import make_phantom
 from brats_trt.demo.phantom import brats_affine
 from brats_trt.inspection import inspect_case
 from brats_trt.inspection.evidence import gather_evidence
-from brats_trt.inspection.swapped import looks_of
+from brats_trt.inspection.swapped import FLUID_RANK, looks_of
 from brats_trt.spec import MODALITIES, Modality
 
 Volumes = Mapping[Modality, NDArray]
@@ -56,29 +57,57 @@ def named_right(case: Case, order: tuple[Modality, ...]) -> bool:
     return contrast is not None and all(truth[given] == look for given, look in looks_of(contrast).items())
 
 
-def print_orders(cases: Mapping[str, list[Case]]) -> None:
-    print(
-        f"\n| volumes given as {', '.join(MODALITIES)} | "
-        + " | ".join(f"{name}: noticed, named right" for name in cases)
-    )
-    print("| --- |" + " --- |" * len(cases))
+@dataclass(frozen=True)
+class Judged:
+    """What was found in a case as it is, and whether each order was noticed and named right."""
+
+    codes: frozenset[str]
+    orders: Mapping[tuple[Modality, ...], tuple[bool, bool]]
+    leads: tuple[float, float]
+
+
+def judge(case: Case) -> Judged:
+    orders = {}
+    for order in permutations(MODALITIES):
+        other = reordered(case, order)
+        noticed = "modalities-swapped" in codes(other)
+        orders[order] = (noticed, noticed and named_right(other, order))
+    return Judged(frozenset(codes(case)), orders, leads(case))
+
+
+def leads(case: Case) -> tuple[float, float]:
+    """By how much T2 and FLAIR are told from the others, as `swapped` counts it, where the order is right."""
+    contrast = gather_evidence(case).contrast
+    t1, t2, t1ce, flair = (contrast.modalities.index(name) for name in MODALITIES)
+    sums = np.corrcoef(contrast.changes).sum(axis=1)
+    dry = contrast.ranks[t2].max(axis=0) < FLUID_RANK
+    alike = np.corrcoef(contrast.changes[:, dry])
+    return min(np.delete(sums, t2)) - sums[t2], alike[t1, t1ce] - max(alike[t1, flair], alike[t1ce, flair])
+
+
+def print_leads(groups: Mapping[str, list[Judged]]) -> None:
+    print("\n| least lead of | T2 | FLAIR |\n| --- | --- | --- |")
+    for name, group in groups.items():
+        t2, flair = (min(column) for column in zip(*(each.leads for each in group), strict=True))
+        print(f"| {name} | {t2:.2f} | {flair:.2f} |")
+
+
+def print_orders(groups: Mapping[str, list[Judged]]) -> None:
+    print(f"\n| volumes given as {', '.join(MODALITIES)} | {' | '.join(groups)} |\n| --- |{' --- |' * len(groups)}")
     for order in permutations(MODALITIES):
         cells = []
-        for group in cases.values():
-            turned = [reordered(case, order) for case in group]
-            noticed = ["modalities-swapped" in codes(case) for case in turned]
-            right = sum(seen and named_right(case, order) for seen, case in zip(noticed, turned, strict=True))
-            cells.append(f"{sum(noticed)}, {right} of {len(group)}")
-        print(f"| {', '.join(order)}{' (right)' if order == MODALITIES else ''} | " + " | ".join(cells) + " |")
+        for group in groups.values():
+            noticed, right = (sum(column) for column in zip(*(each.orders[order] for each in group), strict=True))
+            cells.append(f"{noticed} of {len(group)}" + (f", {right} named right" if right != noticed else ""))
+        print(f"| {', '.join(order)}{' (right)' if order == MODALITIES else ''} | {' | '.join(cells)} |")
 
 
-def print_false_alarms(groups: Mapping[str, Iterable[Case]]) -> None:
+def print_false_alarms(groups: Mapping[str, list[Judged]]) -> None:
     print("\n| cases | without a finding | findings |\n| --- | --- | --- |")
     for name, group in groups.items():
-        seen = [codes(case) for case in group]
-        counts = Counter(code for each in seen for code in each)
+        counts = Counter(code for each in group for code in each.codes)
         found = ", ".join(f"{code} {n}" for code, n in counts.items()) or "none"
-        print(f"| {name} | {sum(not each for each in seen)} of {len(seen)} | {found} |")
+        print(f"| {name} | {sum(not each.codes for each in group)} of {len(group)} | {found} |")
 
 
 def copied(noise: float, volumes: Volumes, random: np.random.Generator) -> Volumes:
@@ -189,18 +218,22 @@ def main() -> None:
     parser.add_argument("--phantoms", type=int, default=200, help="of each kind")
     arguments = parser.parse_args()
 
-    given = {path.name: [load_case(path)] for path in arguments.cases}
-    demo = [make_phantom(seed, SHAPE).volumes for seed in range(arguments.phantoms)]
-    kinds = {"demo": [as_case(v) for v in demo]}
-    kinds["varied"] = [as_case(varied_phantom(seed)) for seed in range(arguments.phantoms)]
-    print_false_alarms({**kinds, **given})
-    print_orders({**kinds, **given})
-    print_faults(demo[:FAULTS_ON])
+    seeds = range(arguments.phantoms)
+    given = {path.name: load_case(path) for path in arguments.cases}
+    groups = {
+        "demo": [judge(as_case(make_phantom(seed, SHAPE).volumes)) for seed in seeds],
+        "varied": [judge(as_case(varied_phantom(seed))) for seed in seeds],
+        **{name: [judge(case)] for name, case in given.items()},
+    }
+    print_false_alarms(groups)
+    print_orders(groups)
+    print_leads(groups)
+    print_faults([make_phantom(seed, SHAPE).volumes for seed in seeds[:FAULTS_ON]])
     phantom = make_phantom(0)
     whole = as_case(phantom.volumes, phantom.affine)
     print_time(whole)
-    for group in given.values():
-        print_time(group[0])
+    for case in given.values():
+        print_time(case)
 
 
 if __name__ == "__main__":

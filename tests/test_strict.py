@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import heads
 import nibabel
@@ -10,9 +11,8 @@ import numpy as np
 import pytest
 from cases import save
 from models import tiny_model
-from test_cli import run  # noqa: F401  # a fixture
 
-from brats_trt import CaseError, CaseWarning, Segmenter
+from brats_trt import CaseError, CaseWarning, Segmenter, cli
 
 STRAIGHT = np.diag([-1.0, -1.0, 1.0, 1.0])
 THICK = np.diag([-1.0, -1.0, 4.0, 1.0])
@@ -22,6 +22,20 @@ UPSIDE_DOWN = np.diag([-1.0, -1.0, -4.0, 1.0])
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory):
     return tiny_model(tmp_path_factory.mktemp("model") / "tiny.onnx")
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Runs a command line in this process: exit code, stdout, stderr."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["brats-trt", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        captured = capsys.readouterr()
+        return end.value.code or 0, captured.out, captured.err
+
+    return call
 
 
 def case(affine, *, hole=False):
@@ -78,7 +92,7 @@ def test_other_cases_of_a_strict_run_go_on(engine):
     assert second.result is None
 
 
-def test_the_command_line_says_what_was_found_and_goes_on(run, tmp_path, engine):  # noqa: F811
+def test_the_command_line_says_what_was_found_and_goes_on(run, tmp_path, engine):
     path = folder(tmp_path / "P1", THICK)
     code, out, err = run("segment", path, "-o", tmp_path / "out", "--engine", engine, "--json")
     (told,) = json.loads(out)["cases"][0]["warnings"]
@@ -88,7 +102,7 @@ def test_the_command_line_says_what_was_found_and_goes_on(run, tmp_path, engine)
     assert (tmp_path / "out" / "P1.nii.gz").exists()
 
 
-def test_the_command_line_refuses_when_it_is_strict_and_writes_nothing_of_the_case(run, tmp_path, engine):  # noqa: F811
+def test_the_command_line_refuses_when_it_is_strict_and_writes_nothing_of_the_case(run, tmp_path, engine):
     paths = [folder(tmp_path / "P1", UPSIDE_DOWN), folder(tmp_path / "P2", STRAIGHT)]
     given = ("-o", tmp_path / "out", "--engine", engine, "--json", "--strict")
     code, out, err = run("segment", *paths, *given)

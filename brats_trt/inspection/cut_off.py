@@ -6,7 +6,7 @@ import numpy as np
 
 from ..case import Volume
 from ..spec import Modality
-from .evidence import LEAST_HEAD, Evidence, Sample, sampled
+from .evidence import LEAST_HEAD, Evidence, Sample, is_positive, sampled
 from .finding import Finding
 from .skull import LARGEST_FILL
 
@@ -49,4 +49,4 @@ def _share(sample: Sample, modality: Modality, volume: Volume, axis: int, side: 
     where: list[slice | int] = [slice(None, None, step) for step in sample.steps]
     where[axis] = -side
     plane = sampled(volume, tuple(where))
-    return float(np.count_nonzero((plane > 0) & (plane < np.inf)) / largest)
+    return float(np.count_nonzero(is_positive(plane)) / largest)

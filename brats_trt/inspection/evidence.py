@@ -115,21 +115,32 @@ def _sample(case: Case) -> Sample | None:
         return None
     x, y, z = (max(1, n // SAMPLES) for n in case.shape)
     grids = {modality: sampled(volume, np.s_[::x, ::y, ::z]) for modality, volume in case.volumes.items()}
-    positive = {modality: (grid > 0) & (grid < np.inf) for modality, grid in grids.items()}
+    positive = {modality: is_positive(grid) for modality, grid in grids.items()}
     head = reduce(np.logical_and, positive.values())
     inside = np.flatnonzero(head.ravel(order="F"))
-    values = {modality: grid.ravel(order="F")[inside] for modality, grid in grids.items()}
+    values = {modality: grid.ravel(order="F")[inside].astype(np.float64) for modality, grid in grids.items()}
     return Sample((x, y, z), positive, head, values)
 
 
-def sampled(volume: Volume, where: Any) -> NDArray[np.float64]:
-    """The values at a slice of the volume, slope and intercept applied; float64 in Fortran order."""
+def sampled(volume: Volume, where: Any) -> NDArray[Any]:
+    """The values at a slice of the volume, slope and intercept applied; in Fortran order.
+
+    In the volume's dtype where that holds them, which is cheapest, else float64.
+    """
+    stored: NDArray[Any] = volume.on_host[where]
+    if (volume.slope, volume.intercept) == (1.0, 0.0) and stored.dtype.itemsize <= 8:
+        return stored.astype(stored.dtype.newbyteorder("="), order="F")
     with np.errstate(all="ignore"):  # a long double may have no float64, which makes it infinite and no head
-        values: NDArray[np.float64] = volume.on_host[where].astype(np.float64, order="F")
-        if volume.slope != 1.0 or volume.intercept != 0.0:
-            values *= volume.slope
-            values += volume.intercept
+        values: NDArray[np.float64] = stored.astype(np.float64, order="F")
+        values *= volume.slope
+        values += volume.intercept
     return values
+
+
+def is_positive(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where values are above zero and finite."""
+    positive: NDArray[np.bool_] = values > 0
+    return positive & (values < np.inf) if values.dtype.kind == "f" else positive
 
 
 def _fill(mask: NDArray[np.bool_]) -> float:

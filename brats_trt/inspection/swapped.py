@@ -112,4 +112,4 @@ def _numbers(contrast: Contrast) -> str:
     sums = _correlations(contrast.changes).sum(axis=1) - 1
     tails = tail_lengths(contrast)
     told = [f"{name} {s / 3:+.2f}, {tail:.1f}" for name, s, tail in zip(contrast.modalities, sums, tails, strict=True)]
-    return f"mean correlation with the others and length of the bright tail: {'; '.join(told)}"
+    return f"mean correlation with the others, length of the bright tail: {'; '.join(told)}"
