@@ -74,5 +74,3 @@ def paths_of(value, path=()):
     for step, entry in steps:
         yield (*path, step)
         yield from paths_of(entry, (*path, step))
-
-

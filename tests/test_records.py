@@ -7,29 +7,31 @@ import gzip
 import hashlib
 import json
 import platform
+import re
 import socket
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import heads
 import nibabel
 import numpy as np
 import pytest
 from cases import OBLIQUE, save
+from gpu_arrays import InterfaceArray
 from models import tiny_model
 from record_files import changed, head_folder, image_of, page_of, paths_of, script_of, stacked, without
 from volumes import memory_orders
 
 from brats_trt import CaseError, Segmenter, Spec, nifti_content
 from brats_trt.case import load_case
-from brats_trt.device_array import DeviceArray
 from brats_trt.nifti import read_nifti
 from brats_trt.records import RunRecord, read_record
 from brats_trt.records.hashing import array_sha256, volume_sha256
 from brats_trt.records.inputs import InputHashes
 from brats_trt.spec import MODALITIES
-from brats_trt.volume import Origin, Volume
 
 ORDER = ("flair", "t2", "t1", "t1ce")
+DOCUMENT = Path(__file__).parents[1] / "docs" / "record.md"
 FREE = ("timings_ms",)  # objects whose names are not fixed
 
 
@@ -182,9 +184,8 @@ def test_the_volumes_of_one_file_share_its_hash(tmp_path, segmenter):
 
 
 def test_what_lies_on_a_gpu_is_named_and_not_copied_to_be_hashed():
-    array = DeviceArray(0, heads.SHAPE, (1, 2, 3), np.dtype(np.int16), None, None)
-    volumes = dict.fromkeys(MODALITIES, Volume(array, 1.0, 0.0, "the array", Origin("device_array")))
-    with InputHashes(volumes, MODALITIES, hashed=True, threads=None) as hashes:
+    case = load_case({name: InterfaceArray(volume) for name, volume in heads.volumes().items()})
+    with InputHashes(case.volumes, MODALITIES, hashed=True, threads=None) as hashes:
         pass
     assert {(volume.kind, volume.sha256) for volume in hashes.records()} == {("device_array", None)}
 
@@ -206,6 +207,18 @@ def test_threads_that_share_a_segmenter_get_their_own_records(segmenter):
 def test_a_result_of_no_segmenter_has_no_record(result):
     with pytest.raises(ValueError, match="no provenance"):
         _ = dataclasses.replace(result, provenance=None).record
+
+
+def test_the_document_of_fields_has_each_of_them_and_no_other(document):
+    whole = changed(document, ("model", "plan"), {"sha256": "", "flavour": "", "library_version": ""})
+    whole["probabilities"] = {"shape": [], "affine": [], "sha256": ""}
+    named = (tuple(step for step in path if isinstance(step, str)) for path in paths_of(whole))
+    fields = {".".join(path) for path in named if path[0] not in FREE or len(path) == 1}
+    objects = {name for name in fields if any(other.startswith(f"{name}.") for other in fields)}
+    described = re.findall(r"^\| `([a-z0-9_.]+)` \|", DOCUMENT.read_text(), re.MULTILINE)
+    assert len(described) == len(set(described))
+    described_fields = {name for name in described if name.split(".")[0] in document}
+    assert fields - objects <= described_fields <= fields
 
 
 # ------------------------------------------------------------------------------------------- that it says no more
@@ -303,7 +316,7 @@ def test_a_page_gives_its_record_back_whatever_text_is_in_it(tmp_path, result):
     hostile = ("</script><script>alert(1)</script>", "<!--", "&amp;", "\u2028\x1b[31m")
     record = dataclasses.replace(result.record, warnings=hostile)
     assert not set("<>&") & set(record.to_json())
-    other = "<script>const decoy = '<script type=\"application/json\" id=\"run-record\">{}';</script>"
+    other = '<script>const decoy = \'<script type="application/json" id="run-record">{}\';</script>'
     page = page_of(other, script_of(record.to_json()), '<script id="run-record-table">{}</script>')
     (tmp_path / "P1.html").write_text(page)
     assert read_record(tmp_path / "P1.html") == record
@@ -323,11 +336,15 @@ def test_a_record_lacks_no_entry_anywhere(document):
     lists = {path for path in paths_of(document) if isinstance(path[-1], int)}
     free = {path for path in paths_of(document) if path[0] in FREE and len(path) > 1}
     for path in set(paths_of(document)) - lists - free:
-        refused(RunRecord.from_document, without(document, path), match="is missing|expected 'brats_trt.run_record'|is None")
+        refused(
+            RunRecord.from_document, without(document, path), match="is missing|expected 'brats_trt.run_record'|is None"
+        )
     fixed = {path for path in lists if path[0] in ("inputs", "grid", "spec")}
     assert len(fixed) > 20
     for path in fixed:
-        refused(RunRecord.from_document, without(document, path), match="entries; expected|the inputs are|the modalities")
+        refused(
+            RunRecord.from_document, without(document, path), match="entries; expected|the inputs are|the modalities"
+        )
 
 
 def test_a_record_has_no_unknown_entry_anywhere(document):

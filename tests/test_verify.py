@@ -283,9 +283,7 @@ def test_a_plan_and_its_model_are_compared_apart(tmp_path, result, model, record
     own = OnnxRecord(model.name, file_sha256(model))
     plan = make_plan(tmp_path / "a.plan", onnx=own).plan
     if recorded == "plan":
-        known = dataclasses.replace(
-            result.provenance.model, plan=PlanRecord(plan.sha256, "tensorrt-rtx", "1.7.1")
-        )
+        known = dataclasses.replace(result.provenance.model, plan=PlanRecord(plan.sha256, "tensorrt-rtx", "1.7.1"))
         provenance = dataclasses.replace(result.provenance, model=known)
         result = dataclasses.replace(result, provenance=provenance)
     result.save(tmp_path / "seg.nii")

@@ -1,10 +1,10 @@
-"""The volumes of a case as the record names them; voxels in memory are hashed beside whatever else is done."""
+"""The volumes of a case as the record names them; voxels in memory are hashed by threads of their own."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -55,6 +55,10 @@ class InputHashes:
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._pool.shutdown()
+
+    def wait(self) -> None:
+        """Wait for the hashes now."""
+        wait(self._hashes.values())
 
     def records(self) -> tuple[InputRecord, ...]:
         """Of the volumes, in order."""
