@@ -11,7 +11,7 @@ from .palette import TEXT, Colour
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 LETTER_SIZE = 24
-LETTER_SPACE = 32  # on each side of a tile, so that letters meet no tissue
+LETTER_SPACE = 36  # on each side of a tile, so that letters cover no tissue
 _INSET = 7
 _ELLIPSIS = "..."
 

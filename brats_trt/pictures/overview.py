@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from ..notice import NOTICE
 from ..segmentation import Segmentation
 from .lettering import draw_letters, fitted, font, one_line
-from .orientation import PLANES, DisplayGrid, Plane
+from .orientation import PLANES, Plane
 from .palette import BACKGROUND, LINE, QUIET_TEXT, TEXT, TILE, WARNING, Colour
 from .scale_bar import draw_scale
 from .scene import CELL, Column, Scene, arrange, cropped_slice
@@ -63,7 +63,7 @@ def draw_preview(
     heading = [(_caption(result) if caption is None else caption, QUIET_TEXT)]
     heading += [(line, WARNING) for line in _warnings(result)]
     notes = [("Radiological convention: the patient's right is on the left.", QUIET_TEXT)]
-    notes += [(line, WARNING) for line in _caveats(scene.grid, result)]
+    notes += [(line, WARNING) for line in _caveats(scene, result)]
     top = FIRST_LINE + len(heading) * LINE_HEIGHT - LINE_HEIGHT // 4
     width = 2 * MARGIN + len(scene.columns) * (CELL + GAP) - GAP
     height = top + COLUMN_HEADER + sum(ROW_HEADER + scene.cell_height(plane) for plane in PLANES)
@@ -90,9 +90,9 @@ def draw_preview(
 def _caption(result: Segmentation) -> str:
     voxels = " x ".join(str(n) for n in result.labels.shape)
     sizes = " x ".join(f"{size:.3g}" for size in np.linalg.norm(result.affine[:3, :3], axis=0))
-    volumes = result.volumes_ml
-    tumour = f"Whole tumour {volumes['whole_tumour']:.1f} ml, tumour core {volumes['tumour_core']:.1f} ml"
-    return f"{tumour}; {voxels} voxels of {sizes} mm; model {result.model_sha256[:12]}"
+    whole, core = (result.volumes_ml[structure] for structure in ("whole_tumour", "tumour_core"))
+    tumour = f"Whole tumour {whole:.1f} ml, tumour core {core:.1f} ml; " if whole else ""
+    return f"{tumour}{voxels} voxels of {sizes} mm; model {result.model_sha256[:12]}"
 
 
 def _warnings(result: Segmentation) -> list[str]:
@@ -102,26 +102,20 @@ def _warnings(result: Segmentation) -> list[str]:
     return [counted + text for text in result.warnings[:1]]
 
 
-def _caveats(grid: DisplayGrid, result: Segmentation) -> list[str]:
+def _caveats(scene: Scene, result: Segmentation) -> list[str]:
     """What the letters and the scale do not say by themselves."""
     found = []
-    if not _states_orientation(result):
-        found.append("The input states no orientation and no voxel size: letters and scale are of assumed ones.")
-    if grid.oblique_degrees >= STATED_FROM_DEGREES:
-        angle = f"{grid.oblique_degrees:.0f}°"
+    if not scene.stated:
+        unknown = "orientation and no voxel size: sides with a ? and the scale are assumed."
+        known_size = "orientation: sides with a ? are assumed."
+        found.append(f"The input states no {unknown if result.header is None else known_size}")
+    if scene.grid.oblique_degrees >= STATED_FROM_DEGREES:
+        angle = f"{scene.grid.oblique_degrees:.0f}°"
         found.append(f"Oblique by {angle}: planes are drawn as stored, letters name the patient's nearest axes.")
-    if grid.skew_degrees >= STATED_FROM_DEGREES:
-        found.append(
-            f"The grid's axes are {grid.skew_degrees:.0f}° off right angles: drawn as if they met at right angles."
-        )
+    if scene.grid.skew_degrees >= STATED_FROM_DEGREES:
+        angle = f"{scene.grid.skew_degrees:.0f}°"
+        found.append(f"Sheared: the grid's axes, drawn at right angles, are {angle} off them.")
     return found
-
-
-def _states_orientation(result: Segmentation) -> bool:
-    """Whether the affine is one that the input gave, rather than what arrays or an empty header are taken for."""
-    if result.header is None:
-        return not np.array_equal(result.affine, np.eye(4))
-    return bool(result.header["qform_code"] or result.header["sform_code"])
 
 
 def _draw_lines(draw: ImageDraw.ImageDraw, lines: list[tuple[str, Colour]], middle: float, width: float) -> None:
@@ -168,7 +162,7 @@ def draw_cell(scene: Scene, plane: Plane, column: Column) -> Image.Image:
         tile = draw_classes(tile, labels, scene.styles, column.overlay)
     cell = Image.new("RGB", (CELL, height), TILE)
     cell.paste(tile, ((CELL - size[0]) // 2, (height - size[1]) // 2))
-    draw_letters(cell, scene.grid.letters(plane))
+    draw_letters(cell, scene.letters(plane))
     return cell
 
 
@@ -176,7 +170,8 @@ def _draw_legend(draw: ImageDraw.ImageDraw, scene: Scene, result: Segmentation, 
     """A swatch, the name and the volume of each class; or that there is none."""
     middle, left = top + LEGEND / 2, float(MARGIN)
     if not scene.found:
-        draw.text((left, middle), "No tumour found", font=font(TEXT_SIZE), fill=WARNING, anchor="lm")
+        text = "No tumour found" + (": the planes are the middle ones of the head" if scene.middle else "")
+        draw.text((left, middle), text, font=font(TEXT_SIZE), fill=WARNING, anchor="lm")
         return
     for style in scene.styles:
         draw.rounded_rectangle([left, middle - 13, left + 40, middle + 13], radius=4, fill=style.colour)

@@ -11,8 +11,8 @@ from .palette import TEXT
 
 _SHARE = 0.36  # of the picture's width, at most
 _PARTS = {1: 2, 2: 2, 5: 5}
-_INSET, _WIDTH, _TEXT_SIZE = 10, 2, 20
-_END_TICK, _TICK = 10, 6
+_INSET, _WIDTH, _TEXT_SIZE = 8, 2, 18  # all of it in the space for letters, so that it covers no tissue
+_END_TICK, _TICK = 8, 5
 
 
 def draw_scale(picture: Image.Image, pixels_per_mm: float) -> None:
@@ -27,7 +27,7 @@ def draw_scale(picture: Image.Image, pixels_per_mm: float) -> None:
     for part, x in enumerate(ticks):
         height = _END_TICK if part in (0, parts) else _TICK
         draw.rectangle((x, bottom - height, x + _WIDTH - 1, bottom), fill=TEXT)
-    place = (_INSET + length / 2, bottom - _END_TICK - 5)
+    place = (_INSET + length / 2, bottom - _END_TICK - 3)
     outlined_text(draw, place, scale_name(leading, exponent), _TEXT_SIZE, anchor="mb")
 
 

@@ -64,6 +64,10 @@ class Scene:
         How the classes are drawn.
     found
         Whether the label map has any tumour.
+    middle
+        Whether the planes are the middle ones of the head, for want of a tumour.
+    stated
+        Whether the input says how it lies in the patient.
     """
 
     grid: DisplayGrid
@@ -72,6 +76,8 @@ class Scene:
     slices: Index3
     styles: tuple[LabelStyle, ...]
     found: bool
+    middle: bool
+    stated: bool
 
     def size_mm(self, plane: Plane) -> tuple[float, float]:
         """Width and height of a plane's tiles in mm."""
@@ -89,6 +95,12 @@ class Scene:
         """Width and height of a plane's tiles in pixels."""
         width, height = (max(1, round(mm * self.pixels_per_mm)) for mm in self.size_mm(plane))
         return width, height
+
+    def letters(self, plane: Plane) -> tuple[str, str, str, str]:
+        """What is written at the left, the right, the top and the bottom of a plane's tiles."""
+        mark = "" if self.stated else "?"
+        left, right, top, bottom = self.grid.letters(plane)
+        return left + mark, right + mark, top + mark, bottom + mark
 
     def cell_height(self, plane: Plane) -> int:
         """Pixels down a plane's cells, in which the tiles lie with space for letters."""
@@ -120,8 +132,17 @@ def arrange(result: Segmentation, reference: NDArray[Any] | None) -> Scene:
     else:
         columns.append(Column("Reference on T1ce", underlays["t1ce"], truth))
     styles, found = label_styles(result.label_scheme), bool(labels.any())
-    slices = choose_slices(labels if truth is None or found else truth, head, oedema=styles[-1].value)
-    return Scene(grid, tuple(columns), head_window(head, labels.shape, grid.sizes), slices, styles, found)
+    shown = labels if truth is None or found else truth
+    return Scene(
+        grid=grid,
+        columns=tuple(columns),
+        window=head_window(head, shown.shape, grid.sizes),
+        slices=choose_slices(shown, head, oedema=styles[-1].value),
+        styles=styles,
+        found=found,
+        middle=not shown.any(),
+        stated=states_orientation(result),
+    )
 
 
 def kept_case(result: Segmentation) -> Case:
@@ -140,8 +161,15 @@ def kept_case(result: Segmentation) -> Case:
         )
     for volume in result.case.volumes.values():
         if isinstance(volume.data, DeviceArray):
-            raise CaseError(f"{volume.source} lies on a GPU, and pictures are drawn from the host: segment host arrays")
+            raise CaseError(f"{volume.source} lies on a GPU, and a picture needs it on the host: segment a copy there")
     return result.case
+
+
+def states_orientation(result: Segmentation) -> bool:
+    """Whether the affine is one that the input gave, not what arrays or a header without one are taken for."""
+    if result.header is None:
+        return not np.array_equal(result.affine, np.eye(4))
+    return bool(result.header["qform_code"] or result.header["sform_code"])
 
 
 def scaled(stored: NDArray[Any], slope: float, intercept: float) -> NDArray[np.float64]:
