@@ -27,6 +27,7 @@ LAYERS = [
     ("backend_choice", "segmentation"),
     ("nifti_writer", "pipeline"),
     ("segmenter", "export"),
+    ("pictures",),
     ("demo",),
     ("bench", "evaluation"),
     ("cli",),
