@@ -1,7 +1,7 @@
 """The measures of each structure of a result.
 
-A lesion is a 26-connected part of the whole tumour. Diameters are taken within one lesion, so that two lesions far apart
-do not count as one large one, while a ring of enhancement that is broken in places is still measured across.
+A lesion is a 26-connected part of the whole tumour. Diameters are taken within one lesion: two lesions far apart do not
+count as one large one, while a ring of enhancement that is broken in places is still measured across.
 """
 
 from __future__ import annotations
