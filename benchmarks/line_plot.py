@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw
 
-from brats_trt.demo.palette import BACKGROUND, LINE, OEDEMA, QUIET_TEXT, TEXT, WARNING
-from brats_trt.demo.tiles import font
+from brats_trt.pictures.lettering import font
+from brats_trt.pictures.palette import BACKGROUND, LINE, OEDEMA, QUIET_TEXT, TEXT, WARNING
 
 SIZE = (1200, 640)
 LEFT, RIGHT, TOP, BOTTOM = 110, 40, 90, 90  # margins around the axes

@@ -29,6 +29,7 @@ LAYERS = [
     ("backend_choice", "segmentation"),
     ("nifti_writer", "pipeline", "inspection"),
     ("segmenter", "export"),
+    ("pictures",),
     ("demo",),
     ("bench", "evaluation"),
     ("cli",),

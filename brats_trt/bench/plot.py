@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from ..demo.palette import BACKGROUND, LINE, OEDEMA, QUIET_TEXT, TEXT, WARNING, Colour
-from ..demo.tiles import font
+from ..pictures.lettering import font
+from ..pictures.palette import BACKGROUND, LINE, OEDEMA, QUIET_TEXT, TEXT, WARNING, Colour
 from .document import Job, Report
 from .legend import caption, conditions_lines
 

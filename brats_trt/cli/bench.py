@@ -123,7 +123,7 @@ def _write(report: Report, json_file: str | None, plot: str | None) -> None:
         contents.append((Path(json_file), to_json(report).encode()))
     if plot is not None:
         from ..bench.plot import draw_report
-        from ..demo.picture import encode_png
+        from ..pictures.png import encode_png
 
         contents.append((Path(plot), encode_png(draw_report(report))))
     for path, content in contents:

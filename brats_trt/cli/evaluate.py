@@ -111,8 +111,8 @@ def _write(evaluation: Evaluation, outputs: Mapping[str, Path]) -> None:
 
 
 def _plot(evaluation: Evaluation) -> bytes:
-    from ..demo.picture import encode_png
     from ..evaluation.box_plot import draw_box_plot
+    from ..pictures.png import encode_png
 
     return encode_png(draw_box_plot(evaluation))
 

@@ -1,6 +1,6 @@
-"""The demo: a synthetic case that needs no download, and the picture of a segmented case.
+"""The demo: a synthetic case that needs no download.
 
-Importing this package imports NumPy only; nibabel and Pillow come with the functions that need them.
+Importing this package imports NumPy only; nibabel comes with the function that needs it.
 """
 
 from __future__ import annotations

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..metrics import dice
+from ..pictures.overview import draw_preview
+from ..pictures.png import save_png
 from ..segmentation import Segmentation
 from ..segmenter import Segmenter
 from ..spec import LABEL_VALUES
 from . import SYNTHETIC_NOTICE, make_phantom, write_case
-from .picture import draw_overview, save_picture
 
 
 @dataclass(frozen=True)
@@ -47,21 +48,19 @@ def run_demo(output: Path, *, say: Callable[[str], None], seed: int = 0) -> Demo
     phantom = make_phantom(seed)
     case = write_case(phantom, output)
     say("loading the embedded model")
-    segmenter = Segmenter()
+    segmenter = Segmenter(keep_volumes=True)
     say("segmenting")
     result = segmenter.run(case)
     labels, picture = output / f"{case.name}_labels.nii.gz", output / f"{case.name}.png"
     result.save(labels, overwrite=True)
     say("drawing")
     scores = dice(result.labels, phantom.labels, label_values=LABEL_VALUES["brats"])
-    image = draw_overview(
-        phantom.volumes,
-        result.labels,
-        result.affine,
+    image = draw_preview(
+        result,
         title=f"brats_trt demo: {case.name}",
         caption="Dice: " + ", ".join(f"{structure} {score:.3f}" for structure, score in scores.items()),
         reference=phantom.labels,
         footer=SYNTHETIC_NOTICE,
     )
-    save_picture(image, picture)
+    save_png(image, picture, overwrite=True)
     return DemoResult(case, labels, picture, result, scores)

@@ -12,10 +12,10 @@ from math import inf
 
 from PIL import Image, ImageDraw
 
-from ..demo.palette import BACKGROUND, ENHANCING, LINE, NECROTIC, OEDEMA, QUIET_TEXT, TEXT, Colour
-from ..demo.tiles import font
 from ..metrics import STRUCTURES
 from ..notice import NOTICE
+from ..pictures.lettering import font
+from ..pictures.palette import BACKGROUND, ENHANCING, LINE, NECROTIC, OEDEMA, QUIET_TEXT, TEXT, Colour
 from . import Evaluation
 from .axis import Axis, Box, make_axis, make_box
 from .report import conventions

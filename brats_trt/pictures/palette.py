@@ -1,4 +1,4 @@
-"""The picture's colours, as sRGB triples.
+"""The pictures' colours, as sRGB triples.
 
 The three classes are Okabe and Ito's vermilion, yellow and sky blue ("Color universal design", 2008): they differ in
 hue under each kind of colour blindness and in lightness, so that a grey print still separates them.
@@ -26,8 +26,9 @@ ENHANCING: Colour = (240, 228, 66)
 
 @dataclass(frozen=True)
 class LabelStyle:
-    """How a class is named and drawn; ``value`` is its value in the label map."""
+    """How a class is named and drawn: `structure` names it in a result, `value` is its value in the label map."""
 
+    structure: str
     value: int
     name: str
     colour: Colour
@@ -37,7 +38,7 @@ def label_styles(scheme: LabelScheme) -> tuple[LabelStyle, LabelStyle, LabelStyl
     """The classes from the inside outwards: necrotic core, enhancing tumour, oedema."""
     _, necrotic, oedema, enhancing = LABEL_VALUES[scheme]
     return (
-        LabelStyle(necrotic, "Necrotic core", NECROTIC),
-        LabelStyle(enhancing, "Enhancing tumour", ENHANCING),
-        LabelStyle(oedema, "Oedema", OEDEMA),
+        LabelStyle("necrotic", necrotic, "Necrotic core", NECROTIC),
+        LabelStyle("enhancing", enhancing, "Enhancing tumour", ENHANCING),
+        LabelStyle("oedema", oedema, "Oedema", OEDEMA),
     )
