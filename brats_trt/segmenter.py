@@ -11,16 +11,16 @@ from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from .backend_choice import BackendChoices, Device, open_backend
 from .backends import StageOptions
 from .case import Case, ImageSource, load_case
 from .inspection import inspect_case, refusal
 from .pipeline import CaseOutcome, run_stages
-from .records.inputs import InputHashes
+from .records.inputs import HashInputs, input_records
 from .records.making import provenance
-from .records.parts import OptionsRecord
+from .records.parts import InputRecord, OptionsRecord
 from .segmentation import Segmentation
 from .spec import LABEL_VALUES, LabelScheme, Spec
 
@@ -43,6 +43,7 @@ class _Loaded:
     """A case in memory, what was found in it, and how long that took."""
 
     case: Case
+    inputs: tuple[InputRecord, ...]
     findings: tuple[str, ...]
     milliseconds: float
 
@@ -84,8 +85,8 @@ class Segmenter:
     strict
         Refuse a case with anything to warn of, instead of warning.
     hash_inputs
-        Have records name the input by its sha256. Files are hashed as they are read, arrays before the run,
-        or beside it on a GPU.
+        What records name by its sha256: "files", as they are read, "all", arrays and images in memory too, which takes
+        tens of milliseconds a case, or "none".
     self_check
         On a GPU, run a made-up input whose answer is known before the first case, and refuse an engine that fails.
     largest_shape
@@ -121,7 +122,7 @@ class Segmenter:
         keep_probabilities: bool = True,
         keep_volumes: bool = False,
         strict: bool = False,
-        hash_inputs: bool = True,
+        hash_inputs: HashInputs = "files",
         self_check: bool = True,
         largest_shape: tuple[int, int, int] = (256, 256, 256),
     ) -> None:
@@ -129,6 +130,8 @@ class Segmenter:
             raise ValueError(f"labels {labels!r} is not known; expected one of {list(LABEL_VALUES)}")
         if not 0.0 <= min_region <= 1.0:
             raise ValueError(f"min_region is {min_region}; expected a share from 0 to 1")
+        if hash_inputs not in get_args(HashInputs):
+            raise ValueError(f"hash_inputs {hash_inputs!r} is not known; expected one of {list(get_args(HashInputs))}")
         if threads is not None and threads < 1:
             raise ValueError(f"threads is {threads}; expected 1 or more, or None for all cores")
         options = StageOptions(
@@ -230,10 +233,12 @@ class Segmenter:
 
     def _load(self, volumes: ImageSource) -> _Loaded:
         start = perf_counter()
-        case = load_case(volumes, self.spec.modalities, threads=self._threads, digest=self._hash_inputs)
+        order = self.spec.modalities
+        case = load_case(volumes, order, threads=self._threads, digest=self._hash_inputs != "none")
         findings = tuple(finding.message for finding in inspect_case(case))
         self._refuse(case, findings)
-        return _Loaded(case, findings, (perf_counter() - start) * 1e3)
+        inputs = input_records(case.volumes, order, hash_voxels=self._hash_inputs == "all", threads=self._threads)
+        return _Loaded(case, inputs, findings, (perf_counter() - start) * 1e3)
 
     def _refuse(self, case: Case, findings: tuple[str, ...]) -> None:
         """Raise what a strict run makes of findings."""
@@ -243,15 +248,10 @@ class Segmenter:
     def _segment(self, loaded: _Loaded) -> Segmentation:
         start = perf_counter()
         case = loaded.case
-        order = self.spec.modalities
-        with InputHashes(case.volumes, order, hashed=self._hash_inputs, threads=self._threads) as hashes:
-            if self.device == "cpu":  # its network waits for the slowest core, so that hashing beside it costs more
-                hashes.wait()
-            loading = loaded.milliseconds + (perf_counter() - start) * 1e3
-            outcome = self._backend.run([(modality, case.volumes[modality]) for modality in order])
+        outcome = self._backend.run([(modality, case.volumes[modality]) for modality in self.spec.modalities])
         self._refuse(case, outcome.warnings)
-        origin = provenance(self._backend, case.volumes, hashes.records(), self._asked, threads=self._threads)
-        timings = {"load": loading, **outcome.timings_ms}
+        origin = provenance(self._backend, case.volumes, loaded.inputs, self._asked, threads=self._threads)
+        timings = {"load": loaded.milliseconds, **outcome.timings_ms}
         timings["total"] = loaded.milliseconds + (perf_counter() - start) * 1e3
         return Segmentation(
             name=case.name,

@@ -27,7 +27,7 @@ from brats_trt.case import load_case
 from brats_trt.nifti import read_nifti
 from brats_trt.records import RunRecord, read_record
 from brats_trt.records.hashing import array_sha256, volume_sha256
-from brats_trt.records.inputs import InputHashes
+from brats_trt.records.inputs import input_records
 from brats_trt.spec import MODALITIES
 
 ORDER = ("flair", "t2", "t1", "t1ce")
@@ -46,7 +46,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def segmenter(model):
-    return Segmenter(model, precision="fp32")
+    return Segmenter(model, precision="fp32", hash_inputs="all")
 
 
 @pytest.fixture(scope="module")
@@ -185,13 +185,20 @@ def test_the_volumes_of_one_file_share_its_hash(tmp_path, segmenter):
 
 def test_what_lies_on_a_gpu_is_named_and_not_copied_to_be_hashed():
     case = load_case({name: InterfaceArray(volume) for name, volume in heads.volumes().items()})
-    with InputHashes(case.volumes, MODALITIES, hashed=True, threads=None) as hashes:
-        pass
-    assert {(volume.kind, volume.sha256) for volume in hashes.records()} == {("device_array", None)}
+    named = input_records(case.volumes, MODALITIES, hash_voxels=True, threads=None)
+    assert {(volume.kind, volume.sha256) for volume in named} == {("device_array", None)}
+
+
+def test_arrays_are_hashed_only_where_that_is_wanted(model, folder):
+    plain = Segmenter(model, precision="fp32")
+    assert [volume.sha256 for volume in plain.run(heads.volumes()).record.inputs] == [None] * 4
+    assert None not in [volume.sha256 for volume in plain.run(folder).record.inputs]
+    with pytest.raises(ValueError, match=r"hash_inputs 'sha1' is not known; expected one of \['files'"):
+        Segmenter(model, hash_inputs="sha1")
 
 
 def test_inputs_are_not_hashed_where_that_is_not_wanted(model, folder):
-    segmenter = Segmenter(model, precision="fp32", hash_inputs=False)
+    segmenter = Segmenter(model, precision="fp32", hash_inputs="none")
     for source in (folder, heads.volumes()):
         assert [volume.sha256 for volume in segmenter.run(source).record.inputs] == [None] * 4
     assert load_case(folder).volumes["t1"].origin.sha256 is None

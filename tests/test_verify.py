@@ -46,7 +46,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def segmenter(model):
-    return Segmenter(model, precision="fp32")
+    return Segmenter(model, precision="fp32", hash_inputs="all")
 
 
 @pytest.fixture(scope="module")
@@ -334,7 +334,7 @@ def test_arrays_are_found_in_a_4d_file(tmp_path, segmenter, order):
 
 
 def test_what_was_not_hashed_cannot_be_said_to_belong(run, tmp_path, model, folder):
-    Segmenter(model, precision="fp32", hash_inputs=False).run(folder).save(tmp_path / "seg.nii")
+    Segmenter(model, precision="fp32", hash_inputs="none").run(folder).save(tmp_path / "seg.nii")
     assert run(tmp_path / "seg.nii")[0] == 0
     code, out, _ = run(tmp_path / "seg.nii", folder)
     assert code == 1

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from types import TracebackType
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Literal
 
 from ..device_array import DeviceArray
 from ..spec import Modality
@@ -16,59 +15,43 @@ from .parts import InputRecord
 if TYPE_CHECKING:
     from ..volume import Volume
 
+HashInputs = Literal["files", "all", "none"]
+
 _HASHERS = 4
 
 
-class InputHashes:
-    """Hashes volumes that came as arrays or images, in threads of its own, while its `with` block runs.
-
-    Files have their hash from the reader. What lies on a GPU is not copied to be hashed. Leaving the block waits for
-    the hashes; nobody may write to the volumes before.
+def input_records(
+    volumes: Mapping[Modality, Volume], order: Sequence[Modality], *, hash_voxels: bool, threads: int | None
+) -> tuple[InputRecord, ...]:
+    """Name a case's volumes.
 
     Parameters
     ----------
     volumes
-        By modality.
+        By modality. Files have their hash from the reader.
     order
         That of the records.
-    hashed
-        Hash at all.
+    hash_voxels
+        Hash what came as arrays or images too; what lies on a GPU is not copied to be hashed.
     threads
-        At most so many, and at most one a volume; None is one a volume.
+        Hash on at most so many, and at most one a volume; None is one a volume.
     """
+    with ThreadPoolExecutor(min(threads or _HASHERS, _HASHERS), "brats_trt-hash") as pool:
+        hashes = {
+            modality: pool.submit(voxels_sha256, volume)
+            for modality, volume in volumes.items()
+            if hash_voxels and volume.origin.kind != "file"
+        }
+        return tuple(
+            _record(modality, volumes[modality], hashes[modality].result() if modality in hashes else None)
+            for modality in order
+        )
 
-    def __init__(
-        self, volumes: Mapping[Modality, Volume], order: Sequence[Modality], *, hashed: bool, threads: int | None
-    ) -> None:
-        self._volumes = {modality: volumes[modality] for modality in order}
-        self._hashed = hashed
-        self._pool = ThreadPoolExecutor(min(threads or _HASHERS, _HASHERS), "brats_trt-hash")
-        self._hashes: dict[Modality, Future[str | None]] = {}
 
-    def __enter__(self) -> InputHashes:
-        for modality, volume in self._volumes.items():
-            if self._hashed and volume.origin.kind != "file":
-                self._hashes[modality] = self._pool.submit(voxels_sha256, volume)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._pool.shutdown()
-
-    def wait(self) -> None:
-        """Wait for the hashes now."""
-        wait(self._hashes.values())
-
-    def records(self) -> tuple[InputRecord, ...]:
-        """Of the volumes, in order."""
-        return tuple(self._record(modality) for modality in self._volumes)
-
-    def _record(self, modality: Modality) -> InputRecord:
-        origin = self._volumes[modality].origin
-        sha256 = self._hashes[modality].result() if modality in self._hashes else origin.sha256
-        name = None if origin.file is None else file_name(origin.file)
-        return InputRecord(modality, origin.kind, name, origin.index, sha256)
+def _record(modality: Modality, volume: Volume, voxels: str | None) -> InputRecord:
+    origin = volume.origin
+    name = None if origin.file is None else file_name(origin.file)
+    return InputRecord(modality, origin.kind, name, origin.index, origin.sha256 if voxels is None else voxels)
 
 
 def voxels_sha256(volume: Volume) -> str | None:
