@@ -38,6 +38,13 @@ def test_oedema_alone_is_shown_too():
     assert choose_slices(labels, Box((0, 0, 0), (10, 10, 10)), oedema=2) == (2, 3, 4)
 
 
+def test_the_solid_part_decides_where_there_is_one():
+    labels = np.zeros((10, 10, 10), dtype=np.uint8)
+    labels[2:9, 2:9, 2:5] = 2
+    labels[7, 8, 4] = 1
+    assert choose_slices(labels, Box((0, 0, 0), (10, 10, 10)), oedema=2) == (7, 8, 4)
+
+
 def test_without_a_tumour_the_slices_cross_the_middle_of_the_head():
     empty = np.zeros((20, 20, 20), dtype=np.uint8)
     assert choose_slices(empty, Box((3, 5, 10), (10, 16, 19)), oedema=2) == (6, 10, 14)
@@ -166,9 +173,10 @@ def test_outlines_leave_the_inside_as_it_is():
         assert (drawn[row, 150] == 90).all()
     down = drawn[:, 150]
     changes = [tuple(colour) for colour in down[(down != 90).any(axis=1)]]
+    assert len(changes) <= 6 * (OUTLINED.outline + 1), "one line a boundary"
     pure = [colour for colour in changes if colour in CLASSES]
     order = [colour for position, colour in enumerate(pure) if position == 0 or pure[position - 1] != colour]
-    assert order == [OEDEMA, ENHANCING, NECROTIC, ENHANCING, OEDEMA], "one line a boundary, in the inner class's colour"
+    assert order == [OEDEMA, ENHANCING, NECROTIC, ENHANCING, OEDEMA], "in the inner class's colour"
     assert OUTLINED.outline > FILLED.outline
 
 
@@ -184,6 +192,16 @@ def test_the_classes_are_drawn_where_the_tumour_is():
     for column in (4, 5):
         cell = axial[:, 40 + column * 360 : 40 + column * 360 + CELL]
         assert 0 < np.flatnonzero(cell.any(axis=0)).mean() < CELL / 2, "on the left, which bears the R"
+
+
+def test_the_last_column_has_outlines_and_no_fill():
+    values, labels = head((40, 48, 32))
+    labels[:] = 0
+    labels[8:30, 8:30, 8:24] = 2
+    scene = arrange(segmented(values + 1, labels), None)
+    filled, outlined = (overview.draw_cell(scene, AXIAL, column) for column in scene.columns[4:])
+    tinted, lined = (np.ptp(pixels(cell), axis=-1) > 0 for cell in (filled, outlined))
+    assert 0 < lined.sum() < tinted.sum() / 4
 
 
 @pytest.mark.parametrize("scheme", ["brats", "brats2023", "msd"])

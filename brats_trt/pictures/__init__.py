@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ..files import write_whole
 from ..segmentation import Segmentation
 from .overview import draw_preview
-from .png import check_png_target, save_png
+from .png import check_png_target, encode_png
 
 __all__ = ["draw_preview", "save_preview"]
 
@@ -33,4 +34,4 @@ def save_preview(result: Segmentation, path: str | os.PathLike[str], *, overwrit
     """
     target = Path(path)
     check_png_target(target, overwrite=overwrite)
-    save_png(draw_preview(result), target, overwrite=overwrite)
+    write_whole(target, encode_png(draw_preview(result)))

@@ -1,4 +1,4 @@
-"""PNG files: encoded, and written whole or not at all. Each carries the notice as text too."""
+"""PNG files: their names and their bytes, which carry the notice as text too."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ..errors import CaseError
-from ..files import write_whole
 from ..notice import NOTICE
 
 NOTICE_KEY = "Disclaimer"  # a keyword that the PNG specification names
@@ -24,18 +23,6 @@ def encode_png(picture: Image.Image) -> bytes:
     stream = BytesIO()
     picture.save(stream, format="PNG", compress_level=_COMPRESSION, pnginfo=texts)
     return stream.getvalue()
-
-
-def save_png(picture: Image.Image, target: Path, *, overwrite: bool) -> None:
-    """Write a picture by a temporary file in the same folder and a rename.
-
-    Raises
-    ------
-    CaseError
-        As `check_png_target`, or if the file cannot be written.
-    """
-    check_png_target(target, overwrite=overwrite)
-    write_whole(target, encode_png(picture))
 
 
 def check_png_target(target: Path, *, overwrite: bool) -> None:
