@@ -10,7 +10,6 @@ that their sums are in blocks, as brats_trt runs them. Other rewrites are compar
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -20,15 +19,15 @@ from statistics import median
 
 import numpy as np
 import onnx
-from layers import demo_crop, released_or
+from layers import demo_crop
 from literal_export import literal_export, replace_fusions
 from machine import load, processor, versions
-from networks import Network, openvino_options
+from networks import compiled_graph
 from onnx import helper
+from released_model import model_or_released
 from rounds import CLOCKS, ratios, spread, time_in_turn
 
-from brats_trt.backends.openvino import cpu_precisions, openvino_core
-from brats_trt.backends.openvino_norms import sum_norms_in_blocks
+from brats_trt.backends.openvino import cpu_precisions
 from brats_trt.export.rewrites import rewrite
 from brats_trt.export.rewrites.draft import Draft
 from brats_trt.plans.tuning import agreement
@@ -92,19 +91,10 @@ VARIANTS = (
 )
 
 
-def compiled(model: onnx.ModelProto, precision: str, *, blocks: bool, threads: int) -> Network:
-    core = openvino_core()
-    network = core.read_model(model.SerializeToString())
-    if blocks:
-        sum_norms_in_blocks(network, importlib.import_module("openvino.opset13"), precision)
-    request = core.compile_model(network, "CPU", openvino_options(precision, threads)).create_infer_request()
-    return lambda crop: request.infer([crop], share_inputs=True, share_outputs=True)[0]
-
-
 def table(model: onnx.ModelProto, precision: str, crop: np.ndarray, arguments: argparse.Namespace) -> Iterator[str]:
     """Every variant's time against the literal export's, and how its answer agrees with the literal export's."""
     networks = {
-        variant.name: compiled(variant.write(model), precision, blocks=variant.blocks, threads=arguments.threads)
+        variant.name: compiled_graph(variant.write(model), precision, blocks=variant.blocks, threads=arguments.threads)
         for variant in VARIANTS
     }
     softmaxes = {name: network(crop).copy() for name, network in networks.items()}
@@ -132,7 +122,7 @@ def main() -> None:
 
     crop, before = demo_crop(), load()
     with tempfile.TemporaryDirectory() as name:
-        model = onnx.load(released_or(arguments.model, Path(name)))
+        model = onnx.load(model_or_released(arguments.model, Path(name)))
     for precision in arguments.precision:
         print("\n".join(table(model, precision, crop, arguments)) + "\n", flush=True)
     conditions = f"{processor()}, {arguments.threads} threads, load before {before}; {versions('openvino')}"

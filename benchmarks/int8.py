@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 import onnx
-from layers import released_or
 from machine import load, processor, versions
 from networks import Network, openvino_options
+from released_model import model_or_released
 from rounds import CLOCKS, ratios, spread, time_in_turn
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -125,7 +125,7 @@ def main() -> None:
 
     before = load()
     with tempfile.TemporaryDirectory() as name:
-        found = networks(released_or(arguments.model, Path(name)), arguments)
+        found = networks(model_or_released(arguments.model, Path(name)), arguments)
     print("\n".join(table(found, arguments)))
     conditions = f"{processor()}, {arguments.threads} threads, load before {before}; {versions('openvino', 'nncf')}"
     print(f"\n{conditions}; encoders {arguments.encoders}; {arguments.rounds} rounds, {arguments.clock} clock")

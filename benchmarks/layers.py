@@ -28,16 +28,15 @@ import numpy as np
 import onnx
 from literal_export import literal_export
 from networks import openvino_options
+from released_model import model_or_released
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import oracle
-import released_size
 
 from brats_trt.backends.openvino import cpu_precisions, import_openvino, openvino_core
 from brats_trt.backends.openvino_norms import sum_norms_in_blocks
 from brats_trt.demo import make_phantom
-from brats_trt.export import convert
 from brats_trt.export.rewrites import rewrite
 from brats_trt.spec import MODALITIES
 
@@ -108,14 +107,6 @@ def demo_crop() -> np.ndarray:
     return oracle.prepare([volumes[name] for name in MODALITIES])[0]
 
 
-def released_or(model: Path | None, folder: Path) -> Path:
-    """The model, or one of the released size with random weights, made in the folder."""
-    if model is None:
-        model = folder / "released-size.onnx"
-        convert(*released_size.write_checkpoint(folder)[:2], model)
-    return model
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, nargs="?")
@@ -129,7 +120,7 @@ def main() -> None:
 
     crop = demo_crop()
     with tempfile.TemporaryDirectory() as name:
-        exported = onnx.load(released_or(arguments.model, Path(name)))
+        exported = onnx.load(model_or_released(arguments.model, Path(name)))
     contents = {graph: write(exported).SerializeToString() for graph, write in GRAPHS.items()}
     for precision in arguments.precision:
         for graph in arguments.graph:

@@ -1,14 +1,17 @@
-"""The network alone, a crop in and its softmax out, as each runtime runs a model's file with nothing of brats_trt."""
+"""The network alone, a crop in and its softmax out, as each runtime runs a model's file."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import onnx
 
 from brats_trt.backends.openvino import openvino_core
+from brats_trt.backends.openvino_norms import sum_norms_in_blocks
 
 # (1, 4, D, H, W) float32 to the same; the answer may be overwritten by the next run.
 Network = Callable[[np.ndarray], np.ndarray]
@@ -31,6 +34,16 @@ def openvino_network(path: Path, precision: str, threads: int) -> Network:
     """OpenVINO with the file as it is: norms are its own."""
     compiled = openvino_core().compile_model(str(path), "CPU", openvino_options(precision, threads))
     request = compiled.create_infer_request()
+    return lambda crop: request.infer([crop], share_inputs=True, share_outputs=True)[0]
+
+
+def compiled_graph(model: onnx.ModelProto, precision: str, *, blocks: bool, threads: int) -> Network:
+    """OpenVINO with a graph as it is, the sums of its norms taken in blocks where asked for."""
+    core = openvino_core()
+    network = core.read_model(model.SerializeToString())
+    if blocks:
+        sum_norms_in_blocks(network, importlib.import_module("openvino.opset13"), precision)
+    request = core.compile_model(network, "CPU", openvino_options(precision, threads)).create_infer_request()
     return lambda crop: request.infer([crop], share_inputs=True, share_outputs=True)[0]
 
 

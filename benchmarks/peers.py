@@ -29,17 +29,16 @@ from literal_export import literal_export
 from machine import load, processor, versions
 from networks import Network, missing_for_torch, onnxruntime_network, openvino_network, torch_network
 from peers_report import ALONE, RUNTIMES, alone_table, jobs_table, write_readme
+from released_model import model_or_released
 from rounds import time_in_turn
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import oracle
-import released_size
 
 from brats_trt import Segmenter
 from brats_trt.backends.model import read_model
 from brats_trt.backends.openvino import cpu_precisions
-from brats_trt.export import convert
 
 ROOT = Path(__file__).parents[1]
 SAMPLE_CASE = ROOT / "tests" / "data" / "sample_case" / "Phantom_500"
@@ -118,10 +117,7 @@ def read_case(folder: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
 
 
 def prepare(arguments: argparse.Namespace, folder: Path) -> Setting:
-    engine = arguments.engine
-    if engine is None:
-        engine = folder / "released-size.onnx"
-        convert(*released_size.write_checkpoint(folder)[:2], engine)
+    engine = model_or_released(arguments.engine, folder)
     literal = folder / "literal.onnx"
     onnx.save(literal_export(onnx.load(engine)), literal)
     volumes = read_case(arguments.case, read_model(engine).spec.modalities)

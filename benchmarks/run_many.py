@@ -13,20 +13,15 @@ from __future__ import annotations
 import argparse
 import shutil
 import statistics
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter, process_time
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-
-import released_size
+from released_model import model_or_released
 
 from brats_trt import Segmentation, Segmenter
-from brats_trt.export import convert
 
 SAMPLE = Path(__file__).parents[1] / "tests" / "data" / "sample_case" / "Phantom_500"
 
@@ -93,10 +88,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        model = arguments.model
-        if model is None:
-            model = folder / "released.onnx"
-            convert(*released_size.write_checkpoint(folder)[:2], model)
+        model = model_or_released(arguments.model, folder)
         segmenter = Segmenter(model, precision=arguments.precision, threads=arguments.threads, keep_probabilities=False)
         segmenter.run(arguments.case)
         contest = Contest(segmenter, copies(arguments.case, folder, arguments.cases), folder)

@@ -12,21 +12,17 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-
-import released_size
+from released_model import model_or_released
 from run_many import SAMPLE, Contest, copies, measure
 
 from brats_trt import Segmenter
 from brats_trt.demo import make_phantom, write_case
-from brats_trt.export import convert
 
 STAGES = ("load", "prepare", "infer", "restore", "regions", "save")
 Segmenters = Mapping[int, Segmenter]
@@ -90,10 +86,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        model = arguments.model
-        if model is None:
-            model = folder / "released.onnx"
-            convert(*released_size.write_checkpoint(folder)[:2], model)
+        model = model_or_released(arguments.model, folder)
         segmenters = {
             threads: Segmenter(model, precision=arguments.precision, threads=threads, keep_probabilities=False)
             for threads in arguments.threads

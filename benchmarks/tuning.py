@@ -21,16 +21,15 @@ from time import perf_counter, process_time
 
 import numpy as np
 import onnx
+from networks import Network, compiled_graph
+from released_model import model_or_released
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import oracle
-import released_size
 
-from brats_trt.backends.model import read_model
-from brats_trt.backends.openvino import OpenVinoEngine, cpu_precisions
+from brats_trt.backends.openvino import cpu_precisions
 from brats_trt.demo import make_phantom
-from brats_trt.export import convert
 from brats_trt.export.rewrites import DECONVOLUTIONS, ENCODERS, GROUPED, NORMS, rewrite
 from brats_trt.plans.tuning import tune
 from brats_trt.spec import MODALITIES
@@ -56,22 +55,22 @@ class Variant:
 class Candidate:
     """A rewritten graph in OpenVINO and the crop that it runs on."""
 
-    def __init__(self, path: Path, crop: np.ndarray, *, precision: str, threads: int, clock: str) -> None:
-        self._engine = OpenVinoEngine(read_model(path), precision=precision, threads=threads)
+    def __init__(self, network: Network, crop: np.ndarray, *, clock: str) -> None:
+        self._network = network
         self._crop = crop
         self._clock = CLOCKS[clock]
-        self.softmax = np.empty_like(crop)
+        self.softmax = crop
 
     def measure(self) -> float:
         """Milliseconds of one inference, by the clock."""
         start = self._clock()
-        self._engine.infer(self._crop, self.softmax)
+        self.softmax = self._network(self._crop)
         return (self._clock() - start) * 1e3
 
     def answer(self) -> np.ndarray:
         """The softmax."""
         self.measure()
-        return self.softmax
+        return self.softmax.copy()
 
 
 def variants(every: bool) -> list[Variant]:
@@ -101,17 +100,12 @@ def main() -> None:
 
     crop = phantom_crop()
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        model = arguments.model
-        if model is None:
-            model = folder / "released.onnx"
-            convert(*released_size.write_checkpoint(folder)[:2], model)
-        proto = onnx.load(model)
+        proto = onnx.load(model_or_released(arguments.model, Path(name)))
 
         def build(variant: Variant, precision: str) -> Candidate:
-            path = folder / "variant.onnx"
-            onnx.save(rewrite(proto, **vars(variant)), path)
-            return Candidate(path, crop, precision=precision, threads=arguments.threads, clock=arguments.clock)
+            model = rewrite(proto, **vars(variant))
+            network = compiled_graph(model, precision, blocks=True, threads=arguments.threads)
+            return Candidate(network, crop, clock=arguments.clock)
 
         reference = build(Variant(**PLAIN), "fp32").answer()
         for precision in arguments.precision:

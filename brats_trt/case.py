@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .case_folder import MODALITY_NAMES, case_name, find_volumes
+from .case_folder import DECATHLON_ORDER, MODALITY_NAMES, case_name, find_volumes
 from .device_array import DeviceArray, device_array, lies_on_a_gpu
 from .errors import CaseError
 from .geometry import GRID_TOLERANCE_MM, Affine, Index3, check_affine, grid_distance_mm
 from .nifti import NiftiImage, check_unit, check_volume, read_nifti
 from .spec import MODALITIES, Modality
+from .volume import Origin, Volume
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Header
@@ -33,44 +34,7 @@ __all__ = ["Case", "ImageSource", "Volume", "VolumeSource", "case_name", "load_c
 VolumeSource: TypeAlias = "str | os.PathLike[str] | SpatialImage | NDArray[Any] | Any"  # or an array on a GPU
 ImageSource: TypeAlias = "VolumeSource | Mapping[str, VolumeSource]"
 
-_DECATHLON: tuple[Modality, ...] = ("flair", "t1", "t1ce", "t2")
 _READERS = 4
-
-
-@dataclass(frozen=True, eq=False)
-class Volume:
-    """One modality as stored.
-
-    Attributes
-    ----------
-    data
-        (X, Y, Z) of any real dtype, byte order and memory order, on the host or on a GPU; never written to.
-    slope, intercept
-        A voxel's value is data * slope + intercept.
-    source
-        What errors call it.
-    """
-
-    data: NDArray[Any] | DeviceArray
-    slope: float
-    intercept: float
-    source: str
-
-    @property
-    def on_host(self) -> NDArray[Any]:
-        """`data`, for stages that run on the CPU.
-
-        Raises
-        ------
-        CaseError
-            If it lies on a GPU: nothing is copied quietly.
-        """
-        if isinstance(self.data, DeviceArray):
-            raise CaseError(
-                f"{self.source} lies on a GPU, but this segmenter runs on the CPU: copy it to the host, or use "
-                "device='cuda'"
-            )
-        return self.data
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +70,13 @@ class _Placed:
     header: Nifti1Header | None = None
 
 
-def load_case(source: ImageSource, modalities: Sequence[Modality] = MODALITIES, *, threads: int | None = None) -> Case:
+def load_case(
+    source: ImageSource,
+    modalities: Sequence[Modality] = MODALITIES,
+    *,
+    threads: int | None = None,
+    digest: bool = False,
+) -> Case:
     """Read a case and check that its volumes belong together.
 
     Parameters
@@ -119,6 +89,8 @@ def load_case(source: ImageSource, modalities: Sequence[Modality] = MODALITIES, 
         The order that the model takes them in.
     threads
         Files are read in parallel on up to this many; None is one a file.
+    digest
+        Find the sha256 of each file, of the bytes that are read.
 
     Raises
     ------
@@ -129,11 +101,13 @@ def load_case(source: ImageSource, modalities: Sequence[Modality] = MODALITIES, 
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
         name = case_name(path)
-        placed = _read_all(find_volumes(path), threads) if os.path.isdir(path) else _split_file(path)
+        placed = (
+            _read_all(find_volumes(path), threads, digest) if os.path.isdir(path) else _split_file(path, digest=digest)
+        )
     elif isinstance(source, Mapping):
         named = _by_modality(source)
         name = case_name(*[Path(value) for value in named.values() if isinstance(value, (str, os.PathLike))])
-        placed = _read_all(named, threads)
+        placed = _read_all(named, threads, digest)
     else:
         name = case_name()
         placed = _split(_place(source, "the 4-D input", order=modalities), modalities)
@@ -155,29 +129,32 @@ def _by_modality(source: Mapping[str, VolumeSource]) -> dict[Modality, VolumeSou
     return found
 
 
-def _read_all(sources: Mapping[Modality, VolumeSource], threads: int | None) -> dict[Modality, _Placed]:
-    """Read files in parallel: inflating releases the GIL."""
+def _read_all(sources: Mapping[Modality, VolumeSource], threads: int | None, digest: bool) -> dict[Modality, _Placed]:
+    """Read files in parallel: inflating and hashing release the GIL."""
     with ThreadPoolExecutor(min(threads or _READERS, _READERS)) as pool:
         futures = {
-            modality: pool.submit(_place, value, f"the array of {modality}") for modality, value in sources.items()
+            modality: pool.submit(_place, value, f"the array of {modality}", digest=digest)
+            for modality, value in sources.items()
         }
         return {modality: future.result() for modality, future in futures.items()}
 
 
-def _split_file(path: Path) -> dict[Modality, _Placed]:
-    image = read_nifti(path)
+def _split_file(path: Path, *, digest: bool) -> dict[Modality, _Placed]:
+    image = read_nifti(path, digest=digest)
     if image.data.ndim != 4:
         raise CaseError(
             f"{path}: one volume of shape {image.data.shape}; expected a case folder or a 4-D Decathlon file: give the "
             "folder that holds the four modalities"
         )
-    return _split(_from_nifti(image), _DECATHLON)
+    return _split(_from_nifti(image), DECATHLON_ORDER)
 
 
 def _split(whole: _Placed, order: Sequence[Modality]) -> dict[Modality, _Placed]:
-    data = whole.volume.data
+    volume = whole.volume
     return {
-        modality: replace(whole, volume=replace(whole.volume, data=_last_axis(data, k)))
+        modality: replace(
+            whole, volume=replace(volume, data=_last_axis(volume.data, k), origin=replace(volume.origin, index=k))
+        )
         for k, modality in enumerate(order)
     }
 
@@ -186,14 +163,18 @@ def _last_axis(data: NDArray[Any] | DeviceArray, k: int) -> NDArray[Any] | Devic
     return data.along_last_axis(k) if isinstance(data, DeviceArray) else data[..., k]
 
 
-def _place(value: VolumeSource, source: str, *, order: Sequence[Modality] | None = None) -> _Placed:
+def _place(
+    value: VolumeSource, source: str, *, order: Sequence[Modality] | None = None, digest: bool = False
+) -> _Placed:
     """One volume from a path, an image or an array; with an order, one a modality along a fourth axis."""
     if isinstance(value, (str, os.PathLike)):
-        placed = _from_nifti(read_nifti(value))
+        placed = _from_nifti(read_nifti(value, digest=digest))
     elif hasattr(value, "dataobj"):
         return _from_image(value, source, order)
     else:
-        placed = _Placed(Volume(_as_array(value, source), 1.0, 0.0, source))
+        array = _as_array(value, source)
+        origin = Origin("device_array" if isinstance(array, DeviceArray) else "array")
+        placed = _Placed(Volume(array, 1.0, 0.0, source, origin))
     _check_axes(placed.volume.source, placed.volume.data.shape, placed.volume.data.dtype, order)
     return placed
 
@@ -207,7 +188,8 @@ def _check_axes(
 
 
 def _from_nifti(image: NiftiImage) -> _Placed:
-    volume = Volume(image.data, image.slope, image.intercept, str(image.path))
+    origin = Origin("file", file=image.path, sha256=image.sha256)
+    volume = Volume(image.data, image.slope, image.intercept, str(image.path), origin)
     return _Placed(volume, image.affine, image.header)
 
 
@@ -232,7 +214,8 @@ def _from_image(image: Any, source: str, order: Sequence[Modality] | None) -> _P
     except Exception as fault:  # whatever the image's format raises on a damaged or vanished file
         reason = " ".join(str(fault).split())
         raise CaseError(f"{source}: the image cannot be read ({reason}): copy the file again") from fault
-    return _Placed(Volume(data.reshape(shape), slope, intercept, source), affine, header)
+    origin = Origin("image", affine=affine)
+    return _Placed(Volume(data.reshape(shape), slope, intercept, source, origin), affine, header)
 
 
 def _as_array(value: Any, source: str) -> NDArray[Any] | DeviceArray:

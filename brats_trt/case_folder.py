@@ -22,6 +22,9 @@ MODALITY_NAMES: Mapping[str, Modality] = {
     "t2f": "flair",
 }
 
+# The volumes of a file of the Medical Segmentation Decathlon.
+DECATHLON_ORDER: tuple[Modality, ...] = ("flair", "t1", "t1ce", "t2")
+
 _FILE_NAME = re.compile(rf"(?P<case>.+)[_-](?P<name>{'|'.join(MODALITY_NAMES)})\.nii(\.gz)?", re.IGNORECASE)
 _EXPECTED = "<id>_t1.nii.gz, <id>_t2.nii.gz, <id>_t1ce.nii.gz and <id>_flair.nii.gz (or <id>-t1n, -t2w, -t1c, -t2f)"
 
@@ -64,7 +67,13 @@ def find_volumes(folder: Path) -> dict[Modality, Path]:
 
 def is_volume(name: str) -> bool:
     """Whether a file's name is that of a modality."""
-    return _FILE_NAME.fullmatch(name) is not None
+    return modality_of(name) is not None
+
+
+def modality_of(name: str) -> Modality | None:
+    """The modality that a file's name ends in; None where it ends in none."""
+    match = _FILE_NAME.fullmatch(name)
+    return None if match is None else MODALITY_NAMES[match["name"].lower()]
 
 
 def case_name(*paths: Path) -> str:

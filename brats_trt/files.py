@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import stat
 from pathlib import Path
 
 from .errors import CaseError
+
+_PIECE = 4 * 1024**2  # bytes
 
 
 def write_whole(target: Path, content: bytes) -> None:
@@ -82,3 +85,18 @@ def check_folder(folder: Path) -> None:
         raise CaseError(f"{folder}: the output folder cannot be made ({nearest} is no folder): choose another")
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise CaseError(f"{folder}: the output folder cannot be written: choose another")
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file, read in pieces.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+    return digest.hexdigest()

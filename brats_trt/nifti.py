@@ -9,16 +9,19 @@ from __future__ import annotations
 import math
 import os
 import stat
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from isal import isal_zlib
 from numpy.typing import NDArray
 
 from .errors import CaseError
 from .geometry import Affine, check_affine
+from .nifti_content import EXTENSIONS_ALLOWANCE, GZIP, Content, open_content
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Header
@@ -26,11 +29,9 @@ if TYPE_CHECKING:
 LONGEST_AXIS = 1024  # voxels
 LARGEST_VOLUME = 2 * 1024**3  # bytes
 VOLUMES_OF_A_CASE = 4  # along a fourth axis
-_HEADER_BYTES = {348: 352, 540: 544}  # sizeof_hdr to the bytes up to the extension flag, NIfTI-1 and NIfTI-2
-_EXTENSIONS_ALLOWANCE = 64 * 1024**2  # bytes before the data
-_GZIP = b"\x1f\x8b"
-_HEADER_WINDOW = 128 * 1024  # bytes of a gzip file, wherein the NIfTI header lies
-_MEMBER_WINDOW = 64 * 1024  # bytes of a gzip file, about one member of those that have many
+_HEADER_BYTES = {348: 352, 540: 544}  # sizeof_hdr to the bytes with the extension flag, NIfTI-1 and NIfTI-2
+_LONGEST_START = max(_HEADER_BYTES.values())
+_EXTENSION_START = 8  # bytes of an extension before its content: length with these, and code
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +46,8 @@ class NiftiImage:
         A voxel's value is data * slope + intercept.
     affine
         (4, 4) float64, voxel to millimetre.
+    sha256
+        Of the file, where it was asked for.
     """
 
     path: Path
@@ -53,10 +56,24 @@ class NiftiImage:
     intercept: float
     affine: Affine
     header: Nifti1Header
+    sha256: str | None = None
 
 
-def read_nifti(path: str | os.PathLike[str]) -> NiftiImage:
+@dataclass(frozen=True)
+class Extension:
+    """What a file carries between its header and its voxels under a registered code."""
+
+    code: int
+    content: bytes
+
+
+def read_nifti(path: str | os.PathLike[str], *, digest: bool = False) -> NiftiImage:
     """Read a .nii or .nii.gz file.
+
+    Parameters
+    ----------
+    digest
+        Find the sha256 of the bytes that were read, and of what follows them in the file.
 
     Raises
     ------
@@ -65,19 +82,56 @@ def read_nifti(path: str | os.PathLike[str]) -> NiftiImage:
         4-D one of four volumes, of at most 1024 voxels an axis and 2 GiB a volume.
     """
     file = Path(path)
+    with _opened(file) as content:
+        header = _parse_header(file, content.start(_LONGEST_START))
+        shape, dtype = _check_header(file, header)
+        data = content.array(shape, dtype, _data_offset(file, header))
+        sha256 = content.sha256() if digest else None
+    slope, intercept = _header_scale(file, header)
+    return NiftiImage(file, data, slope, intercept, _header_affine(file, header), header, sha256)
+
+
+def read_extensions(path: str | os.PathLike[str]) -> tuple[Extension, ...]:
+    """The header extensions of a .nii or .nii.gz file, as they lie there, with their padding.
+
+    Raises
+    ------
+    CaseError
+        If the file is missing, no NIfTI, or ends within its extensions, or one of these is of an impossible length.
+    """
+    file = Path(path)
+    with _opened(file) as content:
+        header = _parse_header(file, content.start(_LONGEST_START))
+        end = _data_offset(file, header)
+        before = content.start(end)
+    at = _HEADER_BYTES[header.template_dtype.itemsize]
+    if not before[at - 4 : at - 3].strip(b"\0"):
+        return ()
+    found = []
+    while at + _EXTENSION_START <= end:
+        if at + _EXTENSION_START > len(before):
+            raise CaseError(f"{file}: truncated within the header extensions: copy the file again")
+        length, code = struct.unpack_from(f"{header.endianness}2i", before, at)
+        if not _EXTENSION_START <= length <= end - at:
+            raise CaseError(
+                f"{file}: the header extension at byte {at} has {length} bytes, but the voxels begin at byte {end}: "
+                "the file is damaged; copy it again"
+            )
+        if at + length > len(before):
+            raise CaseError(f"{file}: truncated within the header extensions: copy the file again")
+        found.append(Extension(code, before[at + _EXTENSION_START : at + length]))
+        at += length
+    return tuple(found)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Content]:
     _check_path(file)
-    compressed = file.name.lower().endswith(".gz")
     try:
         with file.open("rb") as stored:
-            content = _Inflated(file, stored) if compressed else _Plain(file, stored)
-            header = _parse_header(file, content.start())
-            shape, dtype = _check_header(file, header)
-            offset = _data_offset(file, header)
-            data = content.array(shape, dtype, offset)
+            yield open_content(file, stored)
     except OSError as fault:
         raise CaseError(f"{file}: cannot be read ({fault.strerror}); give the path of a readable file") from None
-    slope, intercept = _header_scale(file, header)
-    return NiftiImage(file, data, slope, intercept, _header_affine(file, header), header)
 
 
 def _check_path(file: Path) -> None:
@@ -97,90 +151,6 @@ def _check_path(file: Path) -> None:
         raise CaseError(f"{file}: cannot be read ({finding}); give the path of a .nii or .nii.gz file")
 
 
-class _Plain:
-    """The voxels of a file that is not compressed, read where they lie and no further."""
-
-    def __init__(self, path: Path, stored: BinaryIO) -> None:
-        self._path = path
-        self._stored = stored
-
-    def start(self) -> bytes:
-        return _read_up_to(self._stored, 0, max(_HEADER_BYTES.values()))
-
-    def array(self, shape: tuple[int, ...], dtype: np.dtype[Any], offset: int) -> NDArray[Any]:
-        end = offset + math.prod(shape) * dtype.itemsize
-        voxels = _read_up_to(self._stored, offset, end - offset)
-        if len(voxels) < end - offset:
-            size = self._stored.seek(0, os.SEEK_END)
-            raise CaseError(
-                f"{self._path}: truncated: {size} bytes where the header promises {end}: copy the file again"
-            )
-        return np.frombuffer(voxels, dtype).reshape(shape, order="F")
-
-
-class _Inflated:
-    """The voxels inside a gzip file, inflated as far as they are asked for and no further."""
-
-    def __init__(self, path: Path, stored: BinaryIO) -> None:
-        start = _read_up_to(stored, 0, _HEADER_WINDOW)
-        if start[:2] != _GZIP:
-            finding = "not gzip, whatever its name says" if start else "the file is empty"
-            raise CaseError(f"{path}: {finding}; expected a gzipped NIfTI: copy the file again or rename it to .nii")
-        self._path = path
-        self._stored = stored
-        self._start = start
-
-    def start(self) -> bytes:
-        return self._inflate(self._start, max(_HEADER_BYTES.values()), check=False)
-
-    def array(self, shape: tuple[int, ...], dtype: np.dtype[Any], offset: int) -> NDArray[Any]:
-        end = offset + math.prod(shape) * dtype.itemsize
-        # What cannot be compressed grows by a thousandth; the rest is room for the heads of many small members.
-        stored = _read_up_to(self._stored, 0, 2 * end + _EXTENSIONS_ALLOWANCE)
-        content = self._inflate(stored, end, check=True)
-        if len(content) < end:
-            raise CaseError(
-                f"{self._path}: truncated: {len(content)} bytes inside where the header promises {end}: "
-                "copy the file again"
-            )
-        return np.frombuffer(content, dtype, math.prod(shape), offset).reshape(shape, order="F")
-
-    def _inflate(self, stored: bytes, n: int, *, check: bool) -> bytes:
-        """Inflate one gzip member after the other, to the last that holds wanted bytes; `check` demands its end.
-
-        The first member is handed over whole, which is fastest. Later ones come in windows, since the decoder copies
-        what it leaves: whole files would cost the square of the number of members.
-        """
-        pieces: list[bytes] = []
-        rest, window, length = memoryview(stored), len(stored), 0
-        while length < n and rest[:2] == _GZIP:
-            decoder = isal_zlib.decompressobj(31)
-            while rest and length <= n and not decoder.eof:
-                # One byte more than wanted, so that the decoder reaches the member's end and its checksum.
-                pieces.append(self._decompress(decoder, rest[:window], n - length + 1))
-                length += len(pieces[-1])
-                left = len(decoder.unused_data) + len(decoder.unconsumed_tail)
-                rest = rest[min(window, len(rest)) - left :]
-            if check and not decoder.eof and length <= n:
-                raise CaseError(f"{self._path}: truncated gzip: the file ends in the middle; copy it again")
-            window = _MEMBER_WINDOW
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    def _decompress(self, decoder: Any, stored: memoryview, n: int) -> bytes:
-        damaged = cast("type[Exception]", isal_zlib.error)  # isal's stub calls it an instance
-        try:
-            return bytes(decoder.decompress(stored, n))
-        except damaged as fault:
-            raise CaseError(f"{self._path}: damaged gzip ({fault}); copy the file again") from None
-
-
-def _read_up_to(stored: BinaryIO, offset: int, n: int) -> bytes:
-    """At most n bytes from an offset; no more is allocated than the file has."""
-    size = stored.seek(0, os.SEEK_END) - offset
-    stored.seek(offset)
-    return stored.read(max(0, min(n, size)))
-
-
 def _parse_header(path: Path, start: bytes) -> Nifti1Header:
     import nibabel
 
@@ -195,7 +165,7 @@ def _parse_header(path: Path, start: bytes) -> Nifti1Header:
         except (nibabel.spatialimages.HeaderDataError, ValueError, OverflowError) as fault:
             raise CaseError(f"{path}: the NIfTI header is damaged ({fault}); export the image again") from None
     finding = "not a NIfTI file" if start else "the file is empty"
-    if start[:2] == _GZIP:
+    if start[:2] == GZIP:
         finding = "gzip inside, so not a NIfTI file by this name"
     raise CaseError(f"{path}: {finding}; expected a single-file NIfTI-1 or NIfTI-2: convert or rename the image")
 
@@ -203,7 +173,7 @@ def _parse_header(path: Path, start: bytes) -> Nifti1Header:
 def _data_offset(path: Path, header: Nifti1Header) -> int:
     offset = float(header["vox_offset"])
     least = _HEADER_BYTES[header.template_dtype.itemsize]
-    if not least <= offset <= _EXTENSIONS_ALLOWANCE:
+    if not least <= offset <= EXTENSIONS_ALLOWANCE:
         raise CaseError(
             f"{path}: the header puts the voxels at byte {offset:g}; expected {least} or later: the file is damaged"
         )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +11,10 @@ from numpy.typing import NDArray
 
 from .errors import CaseError
 from .files import write_whole
-from .notice import NOTICE
+from .records import RECORD_CODE, RunRecord
+from .records.making import with_probabilities
 from .segmentation import Segmentation
 
-_COMMENT = 6  # NIfTI's extension code for plain text
 _LABEL_INTENT = 1002
 _COMPRESSION = 1  # of isal's 0 to 3
 
@@ -25,14 +23,15 @@ def label_image(result: Segmentation) -> Any:
     """The label map with the reference's geometry, codes and units."""
     image = _image(result.labels, result.affine, result.header)
     image.header.set_intent(_LABEL_INTENT, name="brain tumour")
-    return _mark(image, result)
+    return _mark(image, result.record)
 
 
 def probability_image(result: Segmentation) -> Any:
     """(D, H, W, 4) float32: background, necrotic core, oedema and enhancing tumour of the crop."""
-    image = _image(np.moveaxis(result.probabilities, 0, -1), result.crop_affine, None)
+    data = np.moveaxis(result.probabilities, 0, -1)
+    image = _image(data, result.crop_affine, None)
     image.header.set_xyzt_units("mm")
-    return _mark(image, result)
+    return _mark(image, with_probabilities(result.record, data, result.crop_affine))
 
 
 def write_nifti(image: Any, path: str | os.PathLike[str], *, overwrite: bool) -> None:
@@ -77,17 +76,10 @@ def _image(data: NDArray[Any], affine: NDArray[np.float64], header: Any) -> Any:
     return kind(data, None, geometry)
 
 
-def _mark(image: Any, result: Segmentation) -> Any:
+def _mark(image: Any, record: RunRecord) -> Any:
     import nibabel
 
-    release = version("brats-trt")
-    image.header["descrip"] = f"brats_trt {release}; research use only, not a medical device"
-    record = {
-        "software": f"brats_trt {release}",
-        "model_sha256": result.model_sha256,
-        "labels": result.label_scheme,
-        "notice": NOTICE,
-    }
-    text = json.dumps(record).encode()
-    image.header.extensions.append(nibabel.nifti1.Nifti1Extension(_COMMENT, text))
+    image.header["descrip"] = f"{record.software}; research use only, not a medical device"
+    text = record.to_json().encode()
+    image.header.extensions.append(nibabel.nifti1.Nifti1Extension(RECORD_CODE, text))
     return image

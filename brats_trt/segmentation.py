@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Header
 
     from .case import Case
+    from .records import RunRecord
+    from .records.making import Provenance
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +51,8 @@ class Segmentation:
         Of the model's file.
     case
         The volumes that it was made of, or None where the segmenter was not to keep them.
+    provenance
+        What the record has beyond the above.
     """
 
     name: str
@@ -63,6 +67,7 @@ class Segmentation:
     warnings: tuple[str, ...]
     model_sha256: str
     case: Case | None = field(default=None, repr=False)
+    provenance: Provenance | None = field(default=None, repr=False)
 
     @cached_property
     def probabilities(self) -> NDArray[np.float32]:
@@ -91,11 +96,28 @@ class Segmentation:
             "oedema": oedema,
         }
 
+    @cached_property
+    def record(self) -> RunRecord:
+        """What came in, what it was run through and what came out; every file written carries it (docs/record.md).
+
+        It is made when it is first asked for, and hashes the labels as they are then.
+
+        Raises
+        ------
+        ValueError
+            If the result comes from no segmenter.
+        """
+        from .records.making import make_record
+
+        if self.provenance is None:
+            raise ValueError("this result has no provenance to make a record of: take one that a Segmenter gave")
+        return make_record(self, self.provenance)
+
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the label map as uint8 NIfTI on the input's grid, by a temporary file and a rename.
 
-        The reference's affine, sform and qform codes and units are kept; the description and an extension carry
-        the version, the model's sha256 and the notice that this is for research use only.
+        The reference's affine, sform and qform codes and units are kept; the description says that this is for research
+        use only, and an extension carries the record.
 
         Raises
         ------

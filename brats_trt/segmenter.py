@@ -11,12 +11,16 @@ from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from .backend_choice import BackendChoices, Device, open_backend
 from .backends import StageOptions
 from .case import Case, ImageSource, load_case
+from .inspection import inspect_case, refusal
 from .pipeline import CaseOutcome, run_stages
+from .records.inputs import HashInputs, input_records
+from .records.making import provenance
+from .records.parts import InputRecord, OptionsRecord
 from .segmentation import Segmentation
 from .spec import LABEL_VALUES, LabelScheme, Spec
 
@@ -36,9 +40,11 @@ def demo_model() -> Path:
 
 @dataclass(frozen=True, eq=False)
 class _Loaded:
-    """A case in memory, and how long that took."""
+    """A case in memory, what was found in it, and how long that took."""
 
     case: Case
+    inputs: tuple[InputRecord, ...]
+    findings: tuple[str, ...]
     milliseconds: float
 
 
@@ -76,6 +82,11 @@ class Segmenter:
     keep_volumes
         Whether results have the `case` that they were made of, for pictures and reports; it takes the memory of the
         volumes as they were loaded.
+    strict
+        Refuse a case with anything to warn of, instead of warning.
+    hash_inputs
+        What records name by its sha256: "files", as they are read, "all", arrays and images in memory too, which takes
+        tens of milliseconds a case, or "none".
     self_check
         On a GPU, run a made-up input whose answer is known before the first case, and refuse an engine that fails.
     largest_shape
@@ -110,6 +121,8 @@ class Segmenter:
         threads: int | None = None,
         keep_probabilities: bool = True,
         keep_volumes: bool = False,
+        strict: bool = False,
+        hash_inputs: HashInputs = "files",
         self_check: bool = True,
         largest_shape: tuple[int, int, int] = (256, 256, 256),
     ) -> None:
@@ -117,13 +130,18 @@ class Segmenter:
             raise ValueError(f"labels {labels!r} is not known; expected one of {list(LABEL_VALUES)}")
         if not 0.0 <= min_region <= 1.0:
             raise ValueError(f"min_region is {min_region}; expected a share from 0 to 1")
+        if hash_inputs not in get_args(HashInputs):
+            raise ValueError(f"hash_inputs {hash_inputs!r} is not known; expected one of {list(get_args(HashInputs))}")
         if threads is not None and threads < 1:
             raise ValueError(f"threads is {threads}; expected 1 or more, or None for all cores")
         options = StageOptions(
             tta=tta, min_region=min_region, label_values=LABEL_VALUES[labels], keep_probabilities=keep_probabilities
         )
         self._labels: LabelScheme = labels
+        self._asked = OptionsRecord(bool(tta), float(min_region), labels)
+        self._hash_inputs = hash_inputs
         self._keep_volumes = keep_volumes
+        self._strict = strict
         self._threads = threads
         path = demo_model() if engine is None else Path(engine)
         choices = BackendChoices(runtime, precision, spec, threads, self_check, largest_shape)
@@ -170,7 +188,7 @@ class Segmenter:
         Raises
         ------
         CaseError
-            If the input is at fault.
+            If the input is at fault, or `strict` and there is something to warn of.
         EngineError
             If the network gives values that are not finite.
         """
@@ -215,13 +233,24 @@ class Segmenter:
 
     def _load(self, volumes: ImageSource) -> _Loaded:
         start = perf_counter()
-        case = load_case(volumes, self.spec.modalities, threads=self._threads)
-        return _Loaded(case, (perf_counter() - start) * 1e3)
+        order = self.spec.modalities
+        case = load_case(volumes, order, threads=self._threads, digest=self._hash_inputs != "none")
+        findings = tuple(finding.message for finding in inspect_case(case))
+        self._refuse(case, findings)
+        inputs = input_records(case.volumes, order, hash_voxels=self._hash_inputs == "all", threads=self._threads)
+        return _Loaded(case, inputs, findings, (perf_counter() - start) * 1e3)
+
+    def _refuse(self, case: Case, findings: tuple[str, ...]) -> None:
+        """Raise what a strict run makes of findings."""
+        if self._strict and findings:
+            raise refusal(case.name, findings)
 
     def _segment(self, loaded: _Loaded) -> Segmentation:
         start = perf_counter()
         case = loaded.case
         outcome = self._backend.run([(modality, case.volumes[modality]) for modality in self.spec.modalities])
+        self._refuse(case, outcome.warnings)
+        origin = provenance(self._backend, case.volumes, loaded.inputs, self._asked, threads=self._threads)
         timings = {"load": loaded.milliseconds, **outcome.timings_ms}
         timings["total"] = loaded.milliseconds + (perf_counter() - start) * 1e3
         return Segmentation(
@@ -234,9 +263,10 @@ class Segmenter:
             softmax=outcome.softmax,
             class_counts=outcome.counts,
             timings_ms=timings,
-            warnings=outcome.warnings,
+            warnings=loaded.findings + outcome.warnings,
             model_sha256=self.model_sha256,
             case=case if self._keep_volumes else None,
+            provenance=origin,
         )
 
 

@@ -35,6 +35,7 @@ from brats_trt.plans.manifest import (
     write_manifest,
 )
 from brats_trt.plans.recipe import Recipe
+from brats_trt.records.parts import PlanRecord as RanPlan
 
 SHAPE = (1, 4, 16, 16, 16)
 
@@ -111,6 +112,13 @@ def test_a_plan_segments_as_its_model_does_on_the_cpu(gpu, plan, model, device):
     assert result.box == expected.box
     assert set(result.timings_ms) == {"load", "prepare", "infer", "restore", "regions", "total"}
     np.testing.assert_allclose(result.probabilities, expected.probabilities, atol=1e-3)
+
+
+def test_a_record_names_the_plan_that_ran_and_the_model_that_it_was_built_from(gpu, plan, model, fakes):
+    record = Segmenter(plan, largest_shape=heads.SHAPE).run(heads.volumes()).record
+    assert record.model.sha256 == file_sha256(model)
+    assert record.model.plan == RanPlan(file_sha256(plan), "tensorrt", library(fakes).version)
+    assert (record.runtime.name, record.runtime.device, record.runtime.precision) == ("tensorrt", "cuda", "fp32")
 
 
 def test_probabilities_that_are_not_kept_are_refused_with_the_remedy(gpu, plan):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from cases import OBLIQUE, save, volume, with_header_fields
 
-from brats_trt import CaseError, nifti
+from brats_trt import CaseError, nifti_content
 from brats_trt.nifti import read_nifti
 
 NIFTI_DTYPES = ["uint8", "int8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64"]
@@ -93,7 +93,7 @@ def test_a_file_of_several_gzip_members_reads_whole(tmp_path):
 
 @pytest.mark.parametrize("window", [1, 7, 100])
 def test_a_member_longer_than_the_window_reads_whole(tmp_path, monkeypatch, window):
-    monkeypatch.setattr(nifti, "_MEMBER_WINDOW", window)
+    monkeypatch.setattr(nifti_content, "_MEMBER_WINDOW", window)
     content = nibabel.Nifti1Image(volume(), OBLIQUE).to_bytes()
     members = [content[:360], b"", content[360:2000], content[2000:]]
     (tmp_path / "a.nii.gz").write_bytes(b"".join(map(gzip.compress, members)))
@@ -104,14 +104,14 @@ def test_a_member_longer_than_the_window_reads_whole(tmp_path, monkeypatch, wind
 
 def test_inflating_many_members_takes_time_in_proportion_to_their_size(tmp_path, monkeypatch):
     handed = []
-    inflate = nifti._Inflated._decompress
+    inflate = nifti_content._Inflated._decompress
 
     def recorded(self, decoder, stored, n):
         handed.append(len(stored))
         return inflate(self, decoder, stored, n)
 
-    monkeypatch.setattr(nifti._Inflated, "_decompress", recorded)
-    monkeypatch.setattr(nifti, "_MEMBER_WINDOW", 64)
+    monkeypatch.setattr(nifti_content._Inflated, "_decompress", recorded)
+    monkeypatch.setattr(nifti_content, "_MEMBER_WINDOW", 64)
     content = nibabel.Nifti1Image(volume(), OBLIQUE).to_bytes()
     members = [gzip.compress(content[k : k + 8]) for k in range(0, len(content), 8)]
     (tmp_path / "a.nii.gz").write_bytes(b"".join(members))

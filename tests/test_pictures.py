@@ -7,12 +7,12 @@ from dataclasses import replace
 import nibabel as nib
 import numpy as np
 import pytest
+from cases import OBLIQUE
 from PIL import Image, ImageDraw
 from segmented import RAS, coloured, head, header_of, pixels, segmented
 
 from brats_trt import CaseError, Segmenter
 from brats_trt.case import Volume
-from brats_trt.demo.phantom import brats_affine
 from brats_trt.device_array import DeviceArray
 from brats_trt.notice import NOTICE
 from brats_trt.pictures import draw_preview, save_preview
@@ -184,7 +184,7 @@ def test_a_run_of_the_segmenter_can_be_drawn(tmp_path):
     from heads import volumes
     from models import tiny_model
 
-    given = {name: nib.Nifti1Image(array, brats_affine(array.shape)) for name, array in volumes().items()}
+    given = {name: nib.Nifti1Image(array, OBLIQUE) for name, array in volumes().items()}
     result = Segmenter(tiny_model(tmp_path / "tiny.onnx"), precision="fp32", keep_volumes=True).run(given)
     save_preview(result, tmp_path / "case.png")
     with Image.open(tmp_path / "case.png") as picture:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +71,24 @@ class Outcome:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class PlanIdentity:
+    """Which plan computes the network.
+
+    Attributes
+    ----------
+    sha256, onnx_sha256
+        Of the plan's file, and of the ONNX file that it was built from.
+    flavour, library_version
+        The library that runs it.
+    """
+
+    sha256: str
+    onnx_sha256: str
+    flavour: Literal["tensorrt", "tensorrt-rtx"]
+    library_version: str
+
+
 class Backend(Protocol):
     """One device with a loaded network."""
 
@@ -92,7 +110,11 @@ class Backend(Protocol):
 
     @property
     def model_sha256(self) -> str:
-        """Of the model file."""
+        """Of the file that was loaded, a model's or a plan's."""
+
+    @property
+    def plan(self) -> PlanIdentity | None:
+        """The plan that computes the network; None where it is computed from the model's file."""
 
     def run(self, volumes: Sequence[tuple[Modality, Volume]]) -> Outcome:
         """Segment four volumes of one grid, in the spec's order."""

@@ -22,7 +22,7 @@ from ..errors import CaseError, EngineError
 from ..geometry import Box
 from ..kernels import records
 from ..spec import Modality, Spec
-from . import Outcome, StageOptions
+from . import Outcome, PlanIdentity, StageOptions
 from .cuda_kernels import Kernels
 from .cuda_memory import Memory, memory_order
 from .device import Device, DeviceEngine
@@ -45,6 +45,8 @@ class CudaBackend:
     ----------
     largest_shape
         Memory is taken for volumes of up to this many voxels, of up to eight bytes each.
+    plan
+        What the engine was made of, for records.
 
     Raises
     ------
@@ -61,12 +63,14 @@ class CudaBackend:
         options: StageOptions,
         *,
         largest_shape: tuple[int, int, int] = LARGEST_SHAPE,
+        plan: PlanIdentity | None = None,
     ) -> None:
         if max(engine.size) > records.LONGEST_AXIS:
             raise EngineError(
                 f"the network's crop is {engine.size}; the kernels take up to {records.LONGEST_AXIS} voxels an axis: "
                 "use device='cpu'"
             )
+        self.plan = plan
         self._device = device
         self._engine = engine
         self._copiers = ThreadPoolExecutor(_COPIERS, "brats_trt-upload")

@@ -41,6 +41,8 @@ def drop_small_regions(
     # With binary_image=True cc3d 4.1 runs out of labels where a small window is full of single voxels.
     mask = (window != label_values[0]).view(np.uint8)
     regions, number = cc3d.connected_components(mask, connectivity=26, return_N=True)
+    if number == 1:  # then it is the whole tumour, of which `least` is never more
+        return counts
     sizes = np.bincount(regions.ravel(order="K"), minlength=number + 1)
     small = sizes < least
     small[0] = False

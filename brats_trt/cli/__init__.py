@@ -18,6 +18,7 @@ from .demo import show_demo
 from .doctor import examine
 from .evaluate import evaluate_cases
 from .segment import segment_cases
+from .verify import verify_output
 
 app = typer.Typer(
     name="brats-trt",
@@ -32,6 +33,7 @@ app.command("demo", epilog=NOTICE)(show_demo)
 app.command("segment", epilog=NOTICE)(segment_cases)
 app.command("convert", epilog=NOTICE)(convert_checkpoint)
 app.command("build", epilog=NOTICE)(build_engine)
+app.command("verify", epilog=NOTICE)(verify_output)
 app.command("evaluate", epilog=NOTICE)(evaluate_cases)
 app.command("bench", epilog=NOTICE)(measure_speed)
 app.command("doctor", epilog=NOTICE)(examine)

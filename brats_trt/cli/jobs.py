@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ..case import case_name
 from ..errors import BratsTrtError, CaseError
@@ -44,6 +45,7 @@ class Done:
     volumes_ml: Mapping[str, float]
     timings_ms: Mapping[str, float]
     warnings: tuple[str, ...]
+    record: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ def _save(result: Segmentation, job: Job, *, overwrite: bool) -> Done:
         for path in written:
             path.unlink(missing_ok=True)
         raise
-    return Done(job, result.volumes_ml, dict(result.timings_ms), result.warnings)
+    return Done(job, result.volumes_ml, dict(result.timings_ms), result.warnings, result.record.document())
 
 
 def _writers(result: Segmentation, job: Job) -> Iterator[tuple[Path, Callable[..., None]]]:

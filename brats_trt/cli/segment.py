@@ -60,6 +60,7 @@ def segment_cases(
     precision: Annotated[
         Precision, typer.Option(help="What it is computed in; auto: 16 bits on record only.")
     ] = "auto",
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse cases that there is a warning of.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")] = False,
 ) -> None:
@@ -82,6 +83,7 @@ def segment_cases(
             labels=labels,
             keep_probabilities=probabilities,
             keep_volumes=preview,
+            strict=strict,
         )
     outcomes: list[Done | Failed] = []
     try:
@@ -123,6 +125,7 @@ def _document(segmenter: Segmenter, done: Sequence[Done], failed: Sequence[Faile
                 "volumes_ml": outcome.volumes_ml,
                 "timings_ms": outcome.timings_ms,
                 "warnings": list(outcome.warnings),
+                "record": outcome.record,
             }
             for outcome in done
         ],

@@ -42,9 +42,21 @@ APPEARANCES: dict[Modality, Appearance] = {
 }
 
 
-def render(rng: np.random.Generator, axes: Axes, modality: Modality, head: Head, tumour: Tumour) -> NDArray[np.int16]:
-    """One modality (X, Y, Z) int16, 0 outside the brain and at least 1 inside."""
-    look = APPEARANCES[modality]
+def render(
+    rng: np.random.Generator,
+    axes: Axes,
+    modality: Modality,
+    head: Head,
+    tumour: Tumour,
+    *,
+    look: Appearance | None = None,
+    bias: float = BIAS,
+) -> NDArray[np.int16]:
+    """One modality (X, Y, Z) int16, 0 outside the brain and at least 1 inside.
+
+    ``look`` replaces the modality's own appearance; ``bias`` is the deviation of the logarithm of the bias field.
+    """
+    look = APPEARANCES[modality] if look is None else look
     healthy = (
         look.white * head.white
         + look.grey * head.grey
@@ -57,7 +69,7 @@ def render(rng: np.random.Generator, axes: Axes, modality: Modality, head: Head,
     signal = healthy * (1 - tumour.whole) + mottled * (
         soaked * (tumour.whole - tumour.solid) + look.rim * (tumour.solid - tumour.core) + look.core * tumour.core
     )
-    signal *= np.exp(np.float32(BIAS) * smooth_noise(rng, axes, BIAS_WAVELENGTH_MM))
+    signal *= np.exp(np.float32(bias) * smooth_noise(rng, axes, BIAS_WAVELENGTH_MM))
     return _measure(rng, signal, head.brain, look.noise)
 
 

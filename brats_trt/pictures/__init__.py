@@ -17,7 +17,7 @@ __all__ = ["draw_preview", "save_preview"]
 
 
 def save_preview(result: Segmentation, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-    """Draw a segmented case as a PNG, written by a temporary file and a rename.
+    """Draw a segmented case as a PNG, written by a temporary file and a rename, with the record of its run.
 
     Parameters
     ----------
@@ -34,4 +34,5 @@ def save_preview(result: Segmentation, path: str | os.PathLike[str], *, overwrit
     """
     target = Path(path)
     check_png_target(target, overwrite=overwrite)
-    write_whole(target, encode_png(draw_preview(result)))
+    record = None if result.provenance is None else result.record
+    write_whole(target, encode_png(draw_preview(result), record))

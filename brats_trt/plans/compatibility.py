@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
+from .. import files
 from ..errors import EngineError
 from .recipe import Recipe
 from .records import Manifest, RuntimeIdentity
@@ -56,14 +56,10 @@ def file_sha256(path: Path) -> str:
     EngineError
         If it cannot be read.
     """
-    digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while piece := file.read(1 << 20):
-                digest.update(piece)
+        return files.file_sha256(path)
     except OSError as fault:
         raise EngineError(f"{path}: the file cannot be read ({fault.strerror})") from None
-    return digest.hexdigest()
 
 
 def _flavour_fault(manifest: Manifest, runtime: RuntimeIdentity) -> str | None:

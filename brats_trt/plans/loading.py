@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from ..backends import StageOptions
+from ..backends import PlanIdentity, StageOptions
 from ..backends.cuda import CudaBackend
 from ..errors import EngineError
 from ..spec import Spec
@@ -102,7 +102,9 @@ def load_backend(
     engine = runtime.load(plan, known, kernels_file(manifest, runtime.identity))
     if self_check:
         check_golden(device, engine, manifest.golden, command=manifest.command)
-    return CudaBackend(device, engine, options, **memory)
+    library = runtime.identity
+    origin = PlanIdentity(manifest.plan.sha256, manifest.onnx.sha256, library.flavour, library.version)
+    return CudaBackend(device, engine, options, plan=origin, **memory)
 
 
 def _built(path: Path, device: Device, precision: str) -> Path:

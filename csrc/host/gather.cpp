@@ -3,13 +3,16 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <memory>
 #include <stdexcept>
+#include <type_traits>
 #include <vector>
 
 #include "parallel.hpp"
 #include "resampling.hpp"
 #include "rows.hpp"
 #include "strided_copy.hpp"
+#include "team.hpp"
 
 namespace brats {
 namespace {
@@ -17,6 +20,8 @@ namespace {
 // Output planes a task makes before it writes them: sixteen floats fill a cache line where the slow axis of the
 // volume is the fast axis of the channel.
 constexpr std::int64_t planes_per_task = 16;
+// Floats between the planes that are collected, so that sixteen planes of a power of two do not share a cache set.
+constexpr std::int64_t plane_padding = 16;
 
 // The volume's axes in memory order, cut to the box, and the resampling of each.
 struct Geometry {
@@ -126,22 +131,37 @@ private:
     Window planes_;
 };
 
-// Calls consume(k, plane) for every output plane, those of a task in order.
-template <class Consume>
+// Hands every output plane to one of the sinks that `make_sink` makes, one for each thread: those of a task in order,
+// between begin(first, end) and finish().
+template <class MakeSink>
 void each_plane(const Volume& volume, const Geometry& geometry, const Intensity& intensity, int threads,
-                const Consume& consume) {
+                const MakeSink& make_sink) {
     const std::int64_t planes = geometry.taps[2].outputs;
     const std::int64_t tasks = (planes + planes_per_task - 1) / planes_per_task;
     visit_rows(volume, [&]<class Stored, class Value>() {
-        parallel_for(tasks, threads, [&](std::int64_t task) {
-            PlaneSource<Stored, Value> source(volume, geometry, intensity);
-            std::vector<double> plane(static_cast<std::size_t>(geometry.plane_size()));
-            auto sink = consume(task * planes_per_task, std::min(planes, (task + 1) * planes_per_task));
-            for (std::int64_t k = task * planes_per_task; k < std::min(planes, (task + 1) * planes_per_task); ++k) {
-                source.make(k, plane.data());
-                sink.take(k, plane.data());
+        // What a thread needs again for each of its tasks: taken from the system anew, its pages would cost as much
+        // as the planes.
+        struct Desk {
+            PlaneSource<Stored, Value> source;
+            std::vector<double> plane;
+            std::invoke_result_t<MakeSink> sink;
+        };
+        Team team(workers_for(tasks, threads));
+        std::vector<std::unique_ptr<Desk>> desks(static_cast<std::size_t>(team.size()));
+        team.run(tasks, [&](std::int64_t task, int member) {
+            auto& desk = desks[static_cast<std::size_t>(member)];
+            if (!desk)
+                desk = std::make_unique<Desk>(PlaneSource<Stored, Value>(volume, geometry, intensity),
+                                              std::vector<double>(static_cast<std::size_t>(geometry.plane_size())),
+                                              make_sink());
+            const std::int64_t first = task * planes_per_task;
+            const std::int64_t end = std::min(planes, first + planes_per_task);
+            desk->sink.begin(first, end);
+            for (std::int64_t k = first; k < end; ++k) {
+                desk->source.make(k, desk->plane.data());
+                desk->sink.take(k, desk->plane.data());
             }
-            sink.finish();
+            desk->sink.finish();
         });
     });
 }
@@ -149,19 +169,22 @@ void each_plane(const Volume& volume, const Geometry& geometry, const Intensity&
 // Collects a task's planes as floats and writes them into the channel together.
 class ChannelSink {
 public:
-    ChannelSink(const Geometry& geometry, const Channel& channel, const Moments* standardise, std::int64_t first,
-                std::int64_t end)
+    ChannelSink(const Geometry& geometry, const Channel& channel, const Moments* standardise)
         : geometry_(geometry),
           channel_(channel),
           standardise_(standardise),
-          first_(first),
-          block_(static_cast<std::size_t>((end - first) * geometry.plane_size())) {
+          pitch_(geometry.plane_size() + plane_padding),
+          block_(static_cast<std::size_t>(std::min(planes_per_task, geometry.taps[2].outputs) * pitch_)) {
         extents_[axis(0)] = geometry.taps[0].outputs;
         extents_[axis(1)] = geometry.taps[1].outputs;
-        extents_[axis(2)] = end - first;
         from_[axis(0)] = 1;
         from_[axis(1)] = geometry.taps[0].outputs;
-        from_[axis(2)] = geometry.plane_size();
+        from_[axis(2)] = pitch_;
+    }
+
+    void begin(std::int64_t first, std::int64_t end) {
+        first_ = first;
+        extents_[axis(2)] = end - first;
     }
 
     void take(std::int64_t k, double* plane) {
@@ -170,7 +193,7 @@ public:
             const double variance = variance_of(*standardise_);
             row_kernels().standardise(plane, n, standardise_->mean, 1.0 / std::sqrt(variance), plane);
         }
-        row_kernels().narrow(plane, n, block_.data() + (k - first_) * n);
+        row_kernels().narrow(plane, n, block_.data() + (k - first_) * pitch_);
     }
 
     void finish() const {
@@ -192,7 +215,8 @@ private:
     const Geometry& geometry_;
     const Channel& channel_;
     const Moments* standardise_;
-    std::int64_t first_;
+    std::int64_t first_ = 0;
+    std::int64_t pitch_;
     std::vector<float> block_;
     Index3 extents_{};
     Index3 from_{};
@@ -203,6 +227,7 @@ struct MomentsSink {
     std::vector<Moments>& planes;
     std::int64_t plane_size;
 
+    void begin(std::int64_t, std::int64_t) const {}
     void take(std::int64_t k, const double* plane) {
         const auto& kernels = row_kernels().of<double>();
         for (std::int64_t start = 0; start < plane_size; start += longest_row)
@@ -214,8 +239,7 @@ struct MomentsSink {
 
 Moments moments_of_resampled(const Volume& volume, const Geometry& geometry, const Intensity& intensity, int threads) {
     std::vector<Moments> planes(static_cast<std::size_t>(geometry.taps[2].outputs));
-    each_plane(volume, geometry, intensity, threads,
-               [&](std::int64_t, std::int64_t) { return MomentsSink{planes, geometry.plane_size()}; });
+    each_plane(volume, geometry, intensity, threads, [&] { return MomentsSink{planes, geometry.plane_size()}; });
     Moments all{};
     for (const Moments& plane : planes) merge(all, plane);
     return all;
@@ -247,9 +271,7 @@ void gather(const Volume& volume, const Box& box, const Moments& moments, Normal
         if (!(variance_of(resampled) > 0.0)) throw std::invalid_argument("the foreground is constant");
         standardise = &resampled;
     }
-    each_plane(volume, geometry, intensity, threads, [&](std::int64_t first, std::int64_t end) {
-        return ChannelSink(geometry, channel, standardise, first, end);
-    });
+    each_plane(volume, geometry, intensity, threads, [&] { return ChannelSink(geometry, channel, standardise); });
 }
 
 }  // namespace brats

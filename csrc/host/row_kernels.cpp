@@ -6,6 +6,9 @@
 #include <type_traits>
 
 #include "arithmetic.cuh"
+#ifdef __AVX512F__
+#include "neighbours.hpp"
+#endif
 
 #define BRATS_STRING(name) #name
 #define BRATS_NAME_OF(name) BRATS_STRING(name)
@@ -111,7 +114,12 @@ void intensities(const T* row, std::int64_t n, const Intensity& intensity, doubl
 }
 
 void resample(const double* in, const std::int32_t* lower, const double* weight, std::int64_t n, double* out) {
-    for (std::int64_t k = 0; k < n; ++k) out[k] = mix(in[lower[k]], in[lower[k] + 1], weight[k]);
+    std::int64_t k = 0;
+#ifdef __AVX512F__
+    for (const std::int64_t readable = lower[n - 1] + 2; k + octet <= n && Neighbours::reach(lower + k); k += octet)
+        _mm512_storeu_pd(out + k, Neighbours(lower + k, weight + k, readable).mixed(in));
+#endif
+    for (; k < n; ++k) out[k] = mix(in[lower[k]], in[lower[k] + 1], weight[k]);
 }
 
 void blend(const double* lower, const double* upper, double weight, std::int64_t n, double* out) {
@@ -149,7 +157,25 @@ void argmax(const double* const* classes, const std::int32_t* lower, const doubl
     const std::int64_t v1 = values[1];
     const std::int64_t v2 = values[2];
     const std::int64_t v3 = values[3];
-    for (std::int64_t k = 0; k < n; ++k) {
+    std::int64_t k = 0;
+#ifdef __AVX512F__
+    for (const std::int64_t readable = lower[n - 1] + 2; k + octet <= n && Neighbours::reach(lower + k); k += octet) {
+        const Neighbours at(lower + k, weight + k, readable);
+        __m512d best = at.mixed(c0);
+        __m512i value = _mm512_set1_epi64(v0);
+        const auto challenge = [&](const double* row, std::int64_t challenger) {
+            const __m512d p = at.mixed(row);
+            const __mmask8 above = _mm512_cmp_pd_mask(p, best, _CMP_GT_OQ);
+            best = _mm512_mask_mov_pd(best, above, p);
+            value = _mm512_mask_set1_epi64(value, above, challenger);
+        };
+        challenge(c1, v1);
+        challenge(c2, v2);
+        challenge(c3, v3);
+        _mm_storel_epi64(reinterpret_cast<__m128i*>(out + k), _mm512_maskz_cvtepi64_epi8(0xff, value));
+    }
+#endif
+    for (; k < n; ++k) {
         const std::int32_t at = lower[k];
         const double w = weight[k];
         const double p0 = mix(c0[at], c0[at + 1], w);

@@ -8,8 +8,8 @@
 #include <span>
 #include <vector>
 
+#include "../host/team.hpp"
 #include "layers.hpp"
-#include "team.hpp"
 #include "words.hpp"
 
 namespace brats::network {
@@ -84,12 +84,12 @@ private:
     };
     struct Step {
         std::function<void()> run;
-        std::vector<int> reads;
         int writes;
     };
 
     [[nodiscard]] const Tensor& tensor(int id, bool raw) const;
-    int add(const Grid& grid, std::int64_t channels, bool raw, std::vector<int> reads, std::function<void()> run);
+    int add(const Grid& grid, std::int64_t channels, bool raw, const std::vector<int>& reads,
+            std::function<void()> run);
     const std::vector<std::uint32_t>* keep(std::vector<std::uint32_t> weights);
     const std::vector<float>* keep(Floats values, std::int64_t expected, const char* what);
     [[nodiscard]] std::int64_t block(std::int64_t outputs, std::int64_t inputs) const;

@@ -1,6 +1,7 @@
 // Every instruction set must give the same bits.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -64,34 +65,34 @@ struct Results {
     bool operator==(const Results&) const = default;
 };
 
-Results run_rows(const RowKernels& kernels) {
-    constexpr std::int64_t inputs = 100;
-    constexpr std::int64_t n = 133;
+// Rows of `inputs` samples, and not one more, resampled to `n`.
+Results run_rows(const RowKernels& kernels, std::int64_t inputs, std::int64_t n) {
     const auto size = static_cast<std::size_t>(n);
     std::array<std::vector<double>, 4> rows;
     std::array<std::vector<float>, 4> narrow_rows;
     std::mt19937_64 random(3);
     std::uniform_real_distribution<double> value(0.0, 1.0);
     for (std::size_t r = 0; r < 4; ++r)
-        for (std::int64_t i = 0; i < n; ++i) {
+        for (std::int64_t i = 0; i < inputs; ++i) {
             rows[r].push_back(value(random));
             narrow_rows[r].push_back(static_cast<float>(value(random)));
         }
     std::vector<std::int32_t> lower;
     std::vector<double> weight;
     for (std::int64_t k = 0; k < n; ++k) {
-        lower.push_back(static_cast<std::int32_t>(k * (inputs - 2) / n));
+        lower.push_back(static_cast<std::int32_t>(k * (inputs - 2) / std::max<std::int64_t>(n - 1, 1)));
         weight.push_back(value(random));
     }
-    Results made{std::vector<double>(size), std::vector<double>(size), std::vector<double>(size),
-                 std::vector<double>(size), std::vector<float>(size),  std::vector<std::uint8_t>(size)};
+    const auto length = static_cast<std::size_t>(inputs);
+    Results made{std::vector<double>(size),   std::vector<double>(length), std::vector<double>(length),
+                 std::vector<double>(length), std::vector<float>(length),  std::vector<std::uint8_t>(size)};
     kernels.resample(rows[0].data(), lower.data(), weight.data(), n, made.resampled.data());
-    kernels.blend(rows[0].data(), rows[1].data(), 0.3, n, made.blended.data());
-    kernels.standardise(rows[2].data(), n, 0.4, 3.7, made.standardised.data());
+    kernels.blend(rows[0].data(), rows[1].data(), 0.3, inputs, made.blended.data());
+    kernels.standardise(rows[2].data(), inputs, 0.4, 3.7, made.standardised.data());
     const FloatRows4 corners{
         {narrow_rows[0].data(), narrow_rows[1].data(), narrow_rows[2].data(), narrow_rows[3].data()}};
-    kernels.accumulate(corners, 0.2, 0.9, 0.5, n, made.accumulated.data());
-    kernels.narrow(rows[3].data(), n, made.narrowed.data());
+    kernels.accumulate(corners, 0.2, 0.9, 0.5, inputs, made.accumulated.data());
+    kernels.narrow(rows[3].data(), inputs, made.narrowed.data());
     const std::array<const double*, 4> classes{rows[0].data(), rows[1].data(), rows[2].data(), rows[3].data()};
     const std::array<std::uint8_t, 4> values{0, 1, 2, 4};
     kernels.argmax(classes.data(), lower.data(), weight.data(), n, values.data(), made.classes.data());
@@ -101,10 +102,14 @@ Results run_rows(const RowKernels& kernels) {
 }  // namespace
 
 TEST_CASE("all instruction sets give the same bits") {
-    const Results expected = run_rows(baseline::table());
     for (const RowKernels* variant : supported_row_kernels()) {
         CAPTURE(std::string(variant->name));
-        CHECK(run_rows(*variant) == expected);
+        // Finer, as fine, coarser, and so coarse that eight outputs need more than sixteen inputs; rests of all
+        // lengths.
+        for (const std::int64_t inputs : {2, 9, 100, 133, 155, 240, 287, 288, 1000})
+            for (std::int64_t n = 126; n < 135; ++n)
+                CHECK(run_rows(*variant, inputs, n) == run_rows(baseline::table(), inputs, n));
+        CHECK(run_rows(*variant, 5, 3) == run_rows(baseline::table(), 5, 3));
         check_typed<std::int8_t>(*variant);
         check_typed<std::uint8_t>(*variant);
         check_typed<std::int16_t>(*variant);

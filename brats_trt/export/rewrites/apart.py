@@ -51,7 +51,8 @@ def part_encoders(draft: Draft, encoders: Encoders) -> None:
     draft.nodes = parting.nodes
 
 
-def _groups(node: Node) -> int:
+def groups(node: Node) -> int:
+    """Of a convolution; 1 for whatever else."""
     return int(attributes(node).get("group", 1)) if node.op_type == "Conv" else 1
 
 
@@ -60,7 +61,7 @@ def _voxels(draft: Draft, name: str) -> int:
 
 
 def _finest(draft: Draft) -> int:
-    return max((_voxels(draft, node.output[0]) for node in draft.nodes if _groups(node) > 1), default=0)
+    return max((_voxels(draft, node.output[0]) for node in draft.nodes if groups(node) > 1), default=0)
 
 
 class _Parting:
@@ -78,7 +79,7 @@ class _Parting:
     def take(self, node: Node) -> None:
         """Translate one node; those before it have been."""
         inputs = [self._aliases.get(name, name) for name in node.input]
-        count = _groups(node)
+        count = groups(node)
         if count > 1 and _voxels(self._draft, node.output[0]) < self._below:
             self._repeat(node, inputs, count, range(1, len(inputs)))
             return

@@ -16,6 +16,7 @@ from onnx import helper, numpy_helper
 from ...errors import EngineError
 
 Node = onnx.NodeProto
+_LARGE = 1024  # bytes: no array of which a shape is computed has as many
 _CONVERT = "convert the model again with `brats-trt convert`"
 
 
@@ -112,7 +113,7 @@ class Draft:
         del graph.value_info[:]
         model = _inferred(self._model)
         try:
-            onnx.checker.check_model(model, full_check=True)
+            onnx.checker.check_model(_without_arrays(model), full_check=True)
         except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as found:
             raise _invalid(found) from None
         return model
@@ -129,10 +130,34 @@ def fault(node: Node, finding: str, remedy: str) -> EngineError:
 
 
 def _inferred(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy with the types and shapes of all its tensors."""
     try:
-        return onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+        inferred = onnx.shape_inference.infer_shapes(_without_arrays(model), strict_mode=True, data_prop=True)
     except onnx.shape_inference.InferenceError as found:
         raise _invalid(found) from None
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    del copy.graph.value_info[:], copy.graph.output[:]
+    copy.graph.value_info.extend(inferred.graph.value_info)
+    copy.graph.output.extend(inferred.graph.output)
+    return copy
+
+
+def _without_arrays(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with its large arrays as inputs: types and shapes are the same, and ONNX copies it in no time."""
+    whole, bare = model.graph, onnx.ModelProto(ir_version=model.ir_version)
+    bare.opset_import.extend(model.opset_import)
+    bare.graph.name = whole.name
+    bare.graph.node.extend(whole.node)
+    bare.graph.input.extend(whole.input)
+    bare.graph.output.extend(whole.output)
+    bare.graph.value_info.extend(whole.value_info)
+    for tensor in whole.initializer:
+        if len(tensor.raw_data) < _LARGE:
+            bare.graph.initializer.append(tensor)
+        else:
+            bare.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+    return bare
 
 
 def _invalid(found: Exception) -> EngineError:

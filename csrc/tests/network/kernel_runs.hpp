@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <string>
 
 #include "../../network/parts.hpp"
@@ -22,16 +23,32 @@ struct Shape {
 
 // Rows shorter than a vector, as long as one, with a rest; heights that are cut into several tiles; odd ones and a
 // single plane; blocks of 8, 4, 2 and 1 channels.
-inline const std::vector<Shape> shapes{{{4, 4, 4}, 1, 8, 8},    {{2, 8, 8}, 4, 4, 8},     {{6, 10, 20}, 2, 2, 4},
-                                       {{2, 4, 40}, 1, 12, 6},  {{1, 2, 2}, 4, 16, 16},   {{4, 16, 16}, 1, 2, 2},
-                                       {{3, 6, 32}, 1, 40, 24}, {{8, 24, 16}, 4, 2, 8},   {{2, 2, 2}, 4, 1, 1},
-                                       {{8, 8, 8}, 4, 1, 3},    {{2, 40, 64}, 1, 16, 16}, {{8, 6, 24}, 1, 6, 12},
-                                       {{1, 1, 1}, 1, 2, 2},    {{32, 32, 32}, 1, 2, 2}};
+inline constexpr auto shapes = std::to_array<Shape>({{{4, 4, 4}, 1, 8, 8},
+                                                     {{2, 8, 8}, 4, 4, 8},
+                                                     {{6, 10, 20}, 2, 2, 4},
+                                                     {{2, 4, 40}, 1, 12, 6},
+                                                     {{1, 2, 2}, 4, 16, 16},
+                                                     {{4, 16, 16}, 1, 2, 2},
+                                                     {{3, 6, 32}, 1, 40, 24},
+                                                     {{8, 24, 16}, 4, 2, 8},
+                                                     {{2, 2, 2}, 4, 1, 1},
+                                                     {{8, 8, 8}, 4, 1, 3},
+                                                     {{2, 40, 64}, 1, 16, 16},
+                                                     {{8, 6, 24}, 1, 6, 12},
+                                                     {{1, 1, 1}, 1, 2, 2},
+                                                     {{32, 32, 32}, 1, 2, 2}});
 // Those of a stride of 2.
-inline const std::vector<Shape> even_shapes{{{4, 4, 4}, 1, 8, 8},     {{2, 8, 16}, 4, 4, 8},   {{6, 10, 20}, 2, 2, 4},
-                                            {{2, 4, 80}, 1, 12, 6},   {{2, 2, 2}, 4, 16, 16},  {{4, 16, 64}, 1, 2, 2},
-                                            {{8, 8, 8}, 4, 1, 3},     {{8, 6, 24}, 1, 40, 12}, {{2, 2, 2}, 4, 1, 1},
-                                            {{2, 80, 64}, 1, 16, 16}, {{16, 16, 32}, 1, 2, 4}};
+inline constexpr auto even_shapes = std::to_array<Shape>({{{4, 4, 4}, 1, 8, 8},
+                                                          {{2, 8, 16}, 4, 4, 8},
+                                                          {{6, 10, 20}, 2, 2, 4},
+                                                          {{2, 4, 80}, 1, 12, 6},
+                                                          {{2, 2, 2}, 4, 16, 16},
+                                                          {{4, 16, 64}, 1, 2, 2},
+                                                          {{8, 8, 8}, 4, 1, 3},
+                                                          {{8, 6, 24}, 1, 40, 12},
+                                                          {{2, 2, 2}, 4, 1, 1},
+                                                          {{2, 80, 64}, 1, 16, 16},
+                                                          {{16, 16, 32}, 1, 2, 4}});
 
 inline std::int64_t block_for(const Kernels& kernels, std::int64_t outputs) {
     return network::block_of(outputs, kernels.channels_a_word, kernels.widest_block);

@@ -46,8 +46,9 @@ Behind convolve(const Kernels& kernels, const Shape& shape, const Activation& ac
                       activation.scale.data(),
                       activation.shift.data(),
                       {target.words.data(), plain::may_stream(grid), residual.words.data(), bias.data(), nullptr}};
-    auto moments = plain::run_parts(layer, kernels.convolve, {grid, groups, outputs, block, 2},
-                                    [=](std::int64_t rows) { return convolution_scratch(words, rows, grid.width); });
+    const auto moments =
+        plain::run_parts(layer, kernels.convolve, {grid, groups, outputs, block, 2},
+                         [=](std::int64_t rows) { return convolution_scratch(words, rows, grid.width); });
     return {target, expected, moments};
 }
 

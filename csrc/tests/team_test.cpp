@@ -1,4 +1,4 @@
-#include "../../network/team.hpp"
+#include "../host/team.hpp"
 
 #include <doctest/doctest.h>
 
@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <vector>
 
-using brats::network::Team;
+using brats::Team;
 
 TEST_CASE("a team does each piece of work once, again and again") {
     for (const int members : {1, 2, 5}) {

@@ -2,7 +2,7 @@
 
 #include <system_error>
 
-namespace brats::network {
+namespace brats {
 
 Team::Team(int members) {
     try {
@@ -54,4 +54,4 @@ void Team::wait_for_work(int member) {
     }
 }
 
-}  // namespace brats::network
+}  // namespace brats

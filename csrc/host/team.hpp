@@ -1,4 +1,4 @@
-// Threads that stay, so that a network's many short layers do not pay for starting them.
+// Threads that stay, so that many short pieces of work do not pay for starting them.
 #pragma once
 
 #include <atomic>
@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-namespace brats::network {
+namespace brats {
 
 class Team {
 public:
@@ -42,4 +42,4 @@ private:
     std::vector<std::thread> others_;
 };
 
-}  // namespace brats::network
+}  // namespace brats
