@@ -52,6 +52,9 @@ def segment_cases(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Write <case>_probabilities.nii.gz of the crop too.")
     ] = False,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Write <case>_preview.png: three planes through the tumour.")
+    ] = False,
     device: Annotated[Device, typer.Option(help="Where to run; never changed quietly.")] = "auto",
     runtime: Annotated[Runtime, typer.Option(help="What computes the network on the CPU.")] = "auto",
     precision: Annotated[
@@ -67,7 +70,7 @@ def segment_cases(
         raise CaseError(
             "an empty name was given for a case, the output or the engine: is a variable of the shell unset?"
         )
-    jobs = plan_jobs([Path(case) for case in cases], Path(output), probabilities=probabilities)
+    jobs = plan_jobs([Path(case) for case in cases], Path(output), probabilities=probabilities, preview=preview)
     check_folder(Path(output))
     with spoken_warnings():
         segmenter = Segmenter(
@@ -79,6 +82,7 @@ def segment_cases(
             min_region=profile_region if min_region is None else min_region,
             labels=labels,
             keep_probabilities=probabilities,
+            keep_volumes=preview,
             strict=strict,
         )
     outcomes: list[Done | Failed] = []
@@ -117,6 +121,7 @@ def _document(segmenter: Segmenter, done: Sequence[Done], failed: Sequence[Faile
                 "case": outcome.job.name,
                 "labels": str(outcome.job.labels),
                 "probabilities": outcome.job.probabilities and str(outcome.job.probabilities),
+                "preview": outcome.job.preview and str(outcome.job.preview),
                 "volumes_ml": outcome.volumes_ml,
                 "timings_ms": outcome.timings_ms,
                 "warnings": list(outcome.warnings),
