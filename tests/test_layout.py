@@ -27,8 +27,8 @@ LAYERS = [
     ("backend_choice", "segmentation"),
     ("nifti_writer", "pipeline"),
     ("segmenter", "export"),
-    ("pictures",),
-    ("demo",),
+    ("pictures", "measures"),
+    ("report", "demo"),
     ("bench", "evaluation"),
     ("cli",),
 ]

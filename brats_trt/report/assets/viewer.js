@@ -87,6 +87,8 @@ class Viewer {
 
   async open(canvas, opacity) {
     await this.nv.attachToCanvas(canvas);
+    this.shaders = [this.nv.blurShader, this.nv.sobelFirstOrderShader];
+    this.computeGradient(false);
     this.overlay = await this.image('classes');
     this.overlay.opacity = opacity;
     this.paint();
@@ -130,18 +132,31 @@ class Viewer {
 
   async showView(id) {
     this.view = id;
-    if (!this.lit && (id === 'all' || id === 'volume')) {
+    const [before, now] = [this.gradient, id === 'all' || id === 'volume'];
+    this.computeGradient(now);
+    if (now && !this.lit) {
       this.lit = true;
       await this.nv.setVolumeRenderIllumination(0.6);
       await this.nv.setGradientOpacity(0.6);  // a brain of glass, in which the tumour is seen
+    } else if (now && !before) {
+      this.nv.updateGLVolume();
     }
     this.arrange();
+  }
+
+  // NiiVue takes the volume's gradient at every change of a colour. Only a 3-D view needs it, and without a GPU it takes a
+  // second, so else its two shaders draw a single pixel.
+  computeGradient(wanted) {
+    this.gradient = wanted;
+    const idle = (shader) => ({ uniforms: {}, use: (gl) => { shader.use(gl); gl.viewport(0, 0, 1, 1); } });
+    [this.nv.blurShader, this.nv.sobelFirstOrderShader] = wanted ? this.shaders : this.shaders.map(idle);
   }
 
   arrange() {
     const { clientWidth, clientHeight } = this.nv.canvas;
     const layouts = clientWidth > WIDE_FROM * clientHeight ? WIDE : SQUARE;
-    this.nv.setCustomLayout(layouts[this.view] ?? SINGLE[this.view]);
+    const layout = layouts[this.view] ?? SINGLE[this.view];
+    if (layout !== this.nv.getCustomLayout()) this.nv.setCustomLayout(layout);  // which draws
   }
 
   // A bar of some centimetres at the lower left of the first plane.
