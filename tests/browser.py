@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 REQUIRED = os.environ.get("BRATS_TRT_REQUIRE_CHROMIUM") == "1"
-LAPTOP, PHONE = (1366, 900), (360, 780)
+LAPTOP, PHONE = (1280, 800), (360, 780)
 
 # WebGL 2 by software, and nothing that Chromium does on its own account.
 OPTIONS = (

@@ -105,7 +105,7 @@ def test_a_page_loads_nothing(tmp_path):
     (policy,) = [a["content"] for tag, a in outline.tags if a.get("http-equiv") == "Content-Security-Policy"]
     assert policy.startswith("default-src 'none';")
     for name in ("case.html", "cohort.html", "case.js", "viewer.js", "cohort.js", "page.css"):
-        assert "http" not in asset(name).replace('<meta http-equiv="', "<meta ")
+        assert "http" not in asset(name).replace("http-equiv", "")
 
 
 @pytest.mark.parametrize("name", [HOSTILE, "a b%#?.nii", "\udcff broken", "ÄÖ 脑"])

@@ -75,7 +75,8 @@ async function start() {
 }
 
 start().catch((fault) => {
-  byId('fault').textContent = `This browser cannot show pictures that move (${fault.message}). Below is one that does not.`;
+  const reason = `This browser cannot show pictures that move (${fault.message}).`;
+  byId('fault').textContent = `${reason} Below is one that does not.`;
   byId('fault').hidden = false;
   document.body.classList.add('failed');
 });
