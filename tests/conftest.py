@@ -64,3 +64,18 @@ def device(request):
         if os.environ.get("BRATS_TRT_REQUIRE_GPU") == "1":
             pytest.fail(f"a GPU is required: {fault}")
         pytest.skip(f"no GPU: {fault}")
+
+
+@pytest.fixture
+def words(monkeypatch):
+    """Every line of text that pictures get."""
+    from PIL.ImageDraw import ImageDraw
+
+    written, draw_as_usual = [], ImageDraw.text
+
+    def text(self, xy, line, *arguments, **options):
+        written.append(line)
+        return draw_as_usual(self, xy, line, *arguments, **options)
+
+    monkeypatch.setattr(ImageDraw, "text", text)
+    return written
