@@ -51,8 +51,6 @@ function showRecord() {
   if (record) byId('record-text').textContent = JSON.stringify(JSON.parse(record.textContent), null, 2);
 }
 
-const nextFrame = () => new Promise((resolve) => { requestAnimationFrame(() => setTimeout(resolve)); });
-
 async function start() {
   showRecord();
   if (!document.createElement('canvas').getContext('webgl2')) throw new Error('it has no WebGL 2');

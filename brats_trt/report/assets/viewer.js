@@ -53,13 +53,17 @@ function bytesOf(id) {
   return bytes;
 }
 
+const nextFrame = () => new Promise((resolve) => { requestAnimationFrame(() => setTimeout(resolve)); });
+
 function inflated(id) {
   return new Response(new Blob([bytesOf(id)]).stream().pipeThrough(new DecompressionStream('gzip')));
 }
 
 async function loadNiiVue() {
   const script = document.createElement('script');
-  script.textContent = await inflated('niivue').text();
+  const source = inflated('niivue').text();
+  await nextFrame();  // the page is seen before NiiVue is read, which takes a while
+  script.textContent = await source;
   document.head.append(script);
   return globalThis.niivue;
 }
@@ -70,6 +74,7 @@ class Viewer {
     this.page = page;
     this.scale = document.getElementById('scale');
     this.images = new Map();
+    this.bytes = new Map(['classes', page.shown].map((id) => [id, inflated(`volume-${id}`).arrayBuffer()]));
     this.hidden = new Set();
     this.modality = page.shown;
     this.view = 'planes';
@@ -117,7 +122,9 @@ class Viewer {
 
   async image(id) {
     if (!this.images.has(id)) {
-      this.images.set(id, inflated(`volume-${id}`).arrayBuffer().then(
+      const bytes = this.bytes.get(id) ?? inflated(`volume-${id}`).arrayBuffer();
+      this.bytes.delete(id);
+      this.images.set(id, bytes.then(
         (url) => this.library.NVImage.loadFromUrl({ url, name: `${id}.nii`, colormap: 'gray' })));
     }
     return this.images.get(id);
