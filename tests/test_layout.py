@@ -30,8 +30,7 @@ LAYERS = [
     ("nifti_writer", "pipeline", "inspection"),
     ("segmenter", "export"),
     ("pictures", "measures"),
-    ("report",),
-    ("demo",),
+    ("report", "demo"),
     ("bench", "evaluation"),
     ("cli",),
 ]

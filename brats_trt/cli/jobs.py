@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..case import case_name
 from ..errors import BratsTrtError, CaseError
@@ -19,6 +19,9 @@ from ..pipeline import CaseOutcome
 from ..segmentation import Segmentation
 from ..segmenter import CaseWarning, Segmenter
 from .console import CaseProgress, one_line
+
+if TYPE_CHECKING:
+    from ..report import CaseSummary
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,13 @@ class Job:
     labels: Path
     probabilities: Path | None = None
     preview: Path | None = None
+    report: Path | None = None
 
     @property
     def outputs(self) -> tuple[Path, ...]:
         """The files that the job writes."""
-        return tuple(path for path in (self.labels, self.probabilities, self.preview) if path is not None)
+        paths = (self.labels, self.probabilities, self.preview, self.report)
+        return tuple(path for path in paths if path is not None)
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class Done:
     timings_ms: Mapping[str, float]
     warnings: tuple[str, ...]
     record: Mapping[str, Any]
+    page: CaseSummary | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,9 @@ class Failed:
     expected: bool
 
 
-def plan_jobs(cases: list[Path], folder: Path, *, probabilities: bool = False, preview: bool = False) -> list[Job]:
+def plan_jobs(
+    cases: list[Path], folder: Path, *, probabilities: bool = False, preview: bool = False, report: bool = False
+) -> list[Job]:
     """One job a case, with the files that are asked for beside the label map.
 
     Raises
@@ -75,6 +83,7 @@ def plan_jobs(cases: list[Path], folder: Path, *, probabilities: bool = False, p
             labels=folder / f"{name}.nii.gz",
             probabilities=folder / f"{name}_probabilities.nii.gz" if probabilities else None,
             preview=folder / f"{name}_preview.png" if preview else None,
+            report=folder / f"{name}_report.html" if report else None,
         )
         jobs.append(job)
         for output in job.outputs:
@@ -132,24 +141,31 @@ def _save(result: Segmentation, job: Job, *, overwrite: bool) -> Done:
     """Write a job's files, the label map last; where one cannot be written, those before are removed."""
     make_folder(job.labels.parent)
     written: list[Path] = []
+    page: CaseSummary | None = None
     try:
         for path, write in _writers(result, job):
-            write(path, overwrite=overwrite)
+            page = write(path, overwrite=overwrite) or page
             written.append(path)
     except BaseException:
         for path in written:
             path.unlink(missing_ok=True)
         raise
-    return Done(job, result.volumes_ml, dict(result.timings_ms), result.warnings, result.record.document())
+    record = result.record.document()
+    return Done(job, result.volumes_ml, dict(result.timings_ms), result.warnings, record, page)
 
 
-def _writers(result: Segmentation, job: Job) -> Iterator[tuple[Path, Callable[..., None]]]:
+def _writers(result: Segmentation, job: Job) -> Iterator[tuple[Path, Callable[..., CaseSummary | None]]]:
+    """Each file and what writes it; a page's writer gives what the cohort's page says of the case."""
     if job.probabilities is not None:
         yield job.probabilities, result.save_probabilities
     if job.preview is not None:
         from ..pictures import save_preview
 
         yield job.preview, partial(save_preview, result)
+    if job.report is not None:
+        from ..report import save_report
+
+        yield job.report, partial(save_report, result, record=result.record.document())
     yield job.labels, result.save
 
 
