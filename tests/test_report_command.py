@@ -12,6 +12,7 @@ from cases import save
 from models import tiny_model
 
 from brats_trt import EngineError, cli
+from brats_trt.records import read_record
 from brats_trt.report import case_page, viewer
 
 
@@ -125,3 +126,9 @@ def test_an_installation_without_the_viewer_is_refused_before_any_work(segment, 
     assert code == 2
     assert "this installation has no NiiVue" in err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_page_carries_the_record_of_its_run(segment, tmp_path):
+    assert segment("P1")[0] == 0
+    labels, page = (read_record(tmp_path / "out" / name) for name in ("P1.nii.gz", "P1_report.html"))
+    assert page == labels

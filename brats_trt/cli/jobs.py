@@ -165,7 +165,7 @@ def _writers(result: Segmentation, job: Job) -> Iterator[tuple[Path, Callable[..
     if job.report is not None:
         from ..report import save_report
 
-        yield job.report, partial(save_report, result, record=result.record.document())
+        yield job.report, partial(save_report, result)
     yield job.labels, result.save
 
 
