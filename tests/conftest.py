@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib.util
 import os
+import signal
 
 import pytest
 import tensorrt_fakes
@@ -14,6 +15,15 @@ from signal_stacks import signal_stack
 from brats_trt import EngineError
 
 REQUIRED = os.environ.get("BRATS_TRT_REQUIRE_TENSORRT") == "1"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c():
+    """Ctrl-C is answered, also where a shell started the tests in the background, which ignores it."""
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(autouse=True)
