@@ -138,7 +138,7 @@ class Segmenter:
             tta=tta, min_region=min_region, label_values=LABEL_VALUES[labels], keep_probabilities=keep_probabilities
         )
         self._labels: LabelScheme = labels
-        self._asked = OptionsRecord(bool(tta), float(min_region), labels)
+        self._asked = OptionsRecord(bool(tta), float(min_region), labels, bool(strict))
         self._hash_inputs = hash_inputs
         self._keep_volumes = keep_volumes
         self._strict = strict

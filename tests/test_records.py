@@ -70,7 +70,8 @@ def document(result):
 def test_a_record_says_what_came_in_what_ran_and_what_came_out(model, folder):
     before = datetime.now(timezone.utc).replace(microsecond=0)
     spec = Spec(ORDER, "card")
-    segmenter = Segmenter(model, precision="fp32", spec=spec, tta=True, min_region=0.25, labels="msd", threads=1)
+    options = {"tta": True, "min_region": 0.25, "labels": "msd", "strict": True}
+    segmenter = Segmenter(model, precision="fp32", spec=spec, threads=1, **options)
     result = segmenter.run(folder)
     record = result.record
     assert [volume.modality for volume in record.inputs] == list(ORDER)
@@ -82,7 +83,8 @@ def test_a_record_says_what_came_in_what_ran_and_what_came_out(model, folder):
     np.testing.assert_allclose(record.grid.voxel_size_mm, nibabel.affines.voxel_sizes(result.affine))
     assert (record.model.sha256, record.model.plan) == (sha256(model.read_bytes()), None)
     assert record.spec == spec
-    assert dataclasses.astuple(record.options) == (True, 0.25, "msd")
+    assert dataclasses.asdict(record.options) == options
+    assert Segmenter(model, precision="fp32").run(folder).record.options.strict is False
     runtime = record.runtime
     assert (runtime.name, runtime.device, runtime.precision, runtime.threads) == ("openvino", "cpu", "fp32", 1)
     assert record.versions.numpy == np.__version__

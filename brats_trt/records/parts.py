@@ -110,6 +110,7 @@ class OptionsRecord:
     tta: bool
     min_region: float
     labels: LabelScheme
+    strict: bool
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.min_region <= 1.0:
