@@ -256,6 +256,18 @@ def test_nothing_written_names_a_folder_the_machine_or_its_user(tmp_path, model,
             assert secret.encode() not in content
 
 
+@pytest.mark.filterwarnings("ignore::brats_trt.CaseWarning")
+def test_a_warning_of_a_whole_case_is_recorded_without_its_folders_name(tmp_path, segmenter):
+    folder = tmp_path / "Jane_Doe"
+    folder.mkdir()
+    for name, volume in heads.volumes().items():
+        save(folder / f"P1_{name}.nii.gz", volume, np.diag([3.0, 3.0, 3.0, 1.0]))
+    result = segmenter.run(folder)
+    (warning,) = (text for text in result.warnings if text.startswith("Jane_Doe: the voxels measure 3 x 3 x 3 mm"))
+    assert warning.removeprefix("Jane_Doe: ") in result.record.warnings
+    assert "Jane_Doe" not in result.record.to_json()
+
+
 def test_a_record_says_what_it_tells_of_a_patient(document):
     assert document["notice"] == "Research use only, not a medical device."
     assert "identifies a patient" in document["privacy"]

@@ -106,7 +106,10 @@ def make_record(result: Segmentation, known: Provenance) -> RunRecord:
         runtime=known.runtime,
         versions=known.versions,
         timings_ms={stage: round(milliseconds, _DIGITS) for stage, milliseconds in result.timings_ms.items()},
-        warnings=tuple(_without_folders(text, known.names) for text in result.warnings),
+        # What is said of a whole case begins with its name, which may be a folder's.
+        warnings=tuple(
+            _without_folders(text.removeprefix(f"{result.name}: "), known.names) for text in result.warnings
+        ),
         volumes_ml=VolumesRecord(**result.volumes_ml),
         labels_sha256=array_sha256(result.labels),
     )

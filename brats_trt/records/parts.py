@@ -40,7 +40,7 @@ class InputRecord:
         Along the fourth axis of a 4-D input; None of a volume by itself.
     sha256
         Of the file's bytes, or of the voxels and their geometry (`hashing.volume_sha256`); None of what lay on a GPU,
-        and where the segmenter was told not to hash.
+        and of what was not to be hashed.
     """
 
     modality: Modality

@@ -59,7 +59,7 @@ class RunRecord:
     timings_ms
         Milliseconds of each stage.
     warnings
-        As the result has them, with names of files instead of paths.
+        As the result has them, with names of files instead of paths, and without the case's name.
     volumes_ml
         Millilitres of each structure.
     labels_sha256
