@@ -113,6 +113,13 @@ class Segmentation:
             raise ValueError("this result has no provenance to make a record of: take one that a Segmenter gave")
         return make_record(self, self.provenance)
 
+    @property
+    def portable_warnings(self) -> tuple[str, ...]:
+        """`warnings` as files carry them: with names of files instead of paths, and without the case's own."""
+        from .records.making import portable_warnings
+
+        return self.warnings if self.provenance is None else portable_warnings(self, self.provenance)
+
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the label map as uint8 NIfTI on the input's grid, by a temporary file and a rename.
 

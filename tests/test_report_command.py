@@ -10,6 +10,7 @@ import heads
 import pytest
 from cases import save
 from models import tiny_model
+from record_files import head_folder
 
 from brats_trt import EngineError, cli
 from brats_trt.records import read_record
@@ -126,6 +127,17 @@ def test_an_installation_without_the_viewer_is_refused_before_any_work(segment, 
     assert code == 2
     assert "this installation has no NiiVue" in err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_page_and_its_cohorts_name_no_folder_in_warnings(segment, tmp_path):
+    folder = head_folder(tmp_path / "in" / "P1", dirty=True)
+    code, _, err = segment("P1")
+    assert code == 0
+    assert f"{folder / 'P1_t1.nii.gz'}: t1 has 1 NaN" in err.replace("\n", " ")
+    for name in ("P1_report.html", "index.html"):
+        page = (tmp_path / "out" / name).read_text()
+        assert "P1_t1.nii.gz: t1 has 1 NaN" in page
+        assert str(tmp_path) not in page
 
 
 def test_a_page_carries_the_record_of_its_run(segment, tmp_path):

@@ -91,9 +91,10 @@ def _caption(result: Segmentation) -> str:
 
 def _warnings(result: Segmentation) -> list[str]:
     """The first warning, and how many more there are."""
-    more = len(result.warnings) - 1
+    found = result.portable_warnings
+    more = len(found) - 1
     counted = f"Warning (and {more} more): " if more > 0 else "Warning: "
-    return [counted + text for text in result.warnings[:1]]
+    return [counted + text for text in found[:1]]
 
 
 def _caveats(scene: Scene, result: Segmentation) -> list[str]:

@@ -106,13 +106,15 @@ def make_record(result: Segmentation, known: Provenance) -> RunRecord:
         runtime=known.runtime,
         versions=known.versions,
         timings_ms={stage: round(milliseconds, _DIGITS) for stage, milliseconds in result.timings_ms.items()},
-        # What is said of a whole case begins with its name, which may be a folder's.
-        warnings=tuple(
-            _without_folders(text.removeprefix(f"{result.name}: "), known.names) for text in result.warnings
-        ),
+        warnings=portable_warnings(result, known),
         volumes_ml=VolumesRecord(**result.volumes_ml),
         labels_sha256=array_sha256(result.labels),
     )
+
+
+def portable_warnings(result: Segmentation, known: Provenance) -> tuple[str, ...]:
+    """The warnings without folders, of which one may be what the case is called."""
+    return tuple(_without_folders(text.removeprefix(f"{result.name}: "), known.names) for text in result.warnings)
 
 
 def with_probabilities(record: RunRecord, data: NDArray[np.float32], affine: NDArray[np.float64]) -> RunRecord:

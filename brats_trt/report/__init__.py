@@ -64,7 +64,7 @@ def save_report(
         thumbnail=draw_still(result, THUMBNAIL),
         volumes_ml=result.volumes_ml,
         measures=measures,
-        warnings=result.warnings,
+        warnings=result.portable_warnings,
         oriented=states_orientation(result),
         seconds=result.timings_ms["total"] / 1e3,
     )

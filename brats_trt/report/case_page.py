@@ -54,7 +54,7 @@ def draw_page(result: Segmentation, measures: Measures, record: Mapping[str, Any
     viewer = load_viewer()
     oriented = states_orientation(result)
     packed = pack_case(result, (PAGE_BYTES - _RESERVE) * 3 // 4 - len(viewer))
-    warnings = (*(() if oriented else (_UNORIENTED,)), *result.warnings)
+    warnings = (*(() if oriented else (_UNORIENTED,)), *result.portable_warnings)
     found = measures.structures["whole_tumour"] is not None
     return fill(
         "case.html",
