@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .case_folder import DECATHLON_ORDER, MODALITY_NAMES, case_name, find_volumes
+from .case_folder import DECATHLON_ORDER, case_name, find_volumes, modality_named
 from .device_array import DeviceArray, device_array, lies_on_a_gpu
 from .errors import CaseError
 from .geometry import GRID_TOLERANCE_MM, Affine, Index3, check_affine, grid_distance_mm
@@ -117,9 +117,7 @@ def load_case(
 def _by_modality(source: Mapping[str, VolumeSource]) -> dict[Modality, VolumeSource]:
     found: dict[Modality, VolumeSource] = {}
     for key, value in source.items():
-        modality = MODALITY_NAMES.get(str(key).lower())
-        if modality is None:
-            raise CaseError(f"{key!r} is not a modality; expected {', '.join(MODALITY_NAMES)}")
+        modality = modality_named(key)
         if modality in found:
             raise CaseError(f"the modality {modality} is given twice, the second time as {key!r}; give each once")
         found[modality] = value

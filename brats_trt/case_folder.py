@@ -76,6 +76,20 @@ def modality_of(name: str) -> Modality | None:
     return None if match is None else MODALITY_NAMES[match["name"].lower()]
 
 
+def modality_named(name: object) -> Modality:
+    """The modality that a user's name stands for.
+
+    Raises
+    ------
+    CaseError
+        If it stands for none.
+    """
+    modality = MODALITY_NAMES.get(str(name).lower())
+    if modality is None:
+        raise CaseError(f"{name!r} is not a modality; expected {', '.join(MODALITY_NAMES)}")
+    return modality
+
+
 def case_name(*paths: Path) -> str:
     """What a case is called: its folder or file without ending, the common part of its files' names, or "case"."""
     if not paths:

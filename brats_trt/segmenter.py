@@ -137,11 +137,9 @@ class Segmenter:
         options = StageOptions(
             tta=tta, min_region=min_region, label_values=LABEL_VALUES[labels], keep_probabilities=keep_probabilities
         )
-        self._labels: LabelScheme = labels
         self._asked = OptionsRecord(bool(tta), float(min_region), labels, bool(strict))
         self._hash_inputs = hash_inputs
         self._keep_volumes = keep_volumes
-        self._strict = strict
         self._threads = threads
         path = demo_model() if engine is None else Path(engine)
         choices = BackendChoices(runtime, precision, spec, threads, self_check, largest_shape)
@@ -242,7 +240,7 @@ class Segmenter:
 
     def _refuse(self, case: Case, findings: tuple[str, ...]) -> None:
         """Raise what a strict run makes of findings."""
-        if self._strict and findings:
+        if self._asked.strict and findings:
             raise refusal(case.name, findings)
 
     def _segment(self, loaded: _Loaded) -> Segmentation:
@@ -256,7 +254,7 @@ class Segmenter:
         return Segmentation(
             name=case.name,
             labels=outcome.labels,
-            label_scheme=self._labels,
+            label_scheme=self._asked.labels,
             affine=case.affine,
             header=None if case.header is None else case.header.copy(),
             box=outcome.box,

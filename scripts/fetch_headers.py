@@ -10,12 +10,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import shutil
-import subprocess
 import sys
 import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+import fetching
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 STAMP = "SHA256"
@@ -55,14 +56,6 @@ WHEELS = (
 )
 
 
-class DownloadError(Exception):
-    """A wheel cannot be had: no network, or no such wheel."""
-
-
-class HashError(Exception):
-    """A wheel is another file than the one that was asked for."""
-
-
 def download(wheel: Wheel, folder: Path) -> Path:
     """Let pip fetch a wheel into an empty folder.
 
@@ -73,12 +66,7 @@ def download(wheel: Wheel, folder: Path) -> Path:
     """
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     options = ["--only-binary", ":all:", "--platform", PLATFORM, "--dest", str(folder)]
-    done = subprocess.run([*command, *options, wheel.requirement], capture_output=True, text=True, check=False)
-    found = sorted(folder.glob("*.whl"))
-    if done.returncode or len(found) != 1:
-        reason = (done.stderr.strip().splitlines() or ["pip says nothing"])[-1]
-        raise DownloadError(f"{wheel.requirement} cannot be downloaded ({reason})")
-    return found[0]
+    return fetching.download([*command, *options, wheel.requirement], folder, "*.whl", name=wheel.requirement)
 
 
 def find(wheel: Wheel, folder: Path) -> Path | None:
@@ -97,7 +85,7 @@ def check(wheel: Wheel, path: Path) -> None:
     """
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != wheel.sha256:
-        raise HashError(
+        raise fetching.HashError(
             f"{path.name} has the sha256 {found}; expected {wheel.sha256} of {wheel.requirement}: nothing was unpacked"
         )
 
@@ -148,13 +136,12 @@ def main() -> None:
     parser.add_argument("--optional", action="store_true", help="exit with 0 where a wheel cannot be downloaded")
     arguments = parser.parse_args()
 
-    try:
-        fetched = fetch(arguments.target, arguments.wheels)
-    except DownloadError as fault:
-        print(f"no TensorRT headers: {fault}; brats_trt is built without its runner of TensorRT engines")
-        sys.exit(0 if arguments.optional else 1)
-    except HashError as fault:
-        sys.exit(f"TensorRT headers refused: {fault}")
+    fetched = fetching.run(
+        lambda: fetch(arguments.target, arguments.wheels),
+        name="TensorRT headers",
+        without="brats_trt is built without its runner of TensorRT engines",
+        optional=arguments.optional,
+    )
     print(f"TensorRT and CUDA headers {'fetched into' if fetched else 'are in'} {arguments.target}")
 
 

@@ -10,11 +10,11 @@ import argparse
 import gzip
 import hashlib
 import shutil
-import subprocess
-import sys
 import tarfile
 import tempfile
 from pathlib import Path
+
+import fetching
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 VERSION = "0.69.0"
@@ -22,14 +22,6 @@ PACKAGE = f"@niivue/niivue@{VERSION}"
 MEMBER = "package/dist/niivue.umd.js"
 SHA256 = "47b896b77ec4a5be3ef1949c33ad393b6f45629921f326c279000bcf51bdb4af"
 TARGET = REPOSITORY / "build" / "niivue" / f"niivue-{VERSION}.umd.js.gz"
-
-
-class DownloadError(Exception):
-    """The package cannot be had: no npm, no network, or no such package."""
-
-
-class HashError(Exception):
-    """The file is another than the one that was asked for."""
 
 
 def download(folder: Path) -> Path:
@@ -42,14 +34,9 @@ def download(folder: Path) -> Path:
     """
     npm = shutil.which("npm")
     if npm is None:
-        raise DownloadError(f"npm, which downloads {PACKAGE}, is not installed: install Node.js with npm")
+        raise fetching.DownloadError(f"npm, which downloads {PACKAGE}, is not installed: install Node.js with npm")
     command = [npm, "pack", "--silent", "--pack-destination", str(folder), PACKAGE]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
-    found = sorted(folder.glob("*.tgz"))
-    if done.returncode or len(found) != 1:
-        reason = (done.stderr.strip().splitlines() or ["npm says nothing"])[-1]
-        raise DownloadError(f"{PACKAGE} cannot be downloaded ({reason})")
-    return found[0]
+    return fetching.download(command, folder, "*.tgz", name=PACKAGE)
 
 
 def extract(package: Path) -> bytes:
@@ -65,7 +52,9 @@ def extract(package: Path) -> bytes:
         content = file.read() if file else b""
     found = hashlib.sha256(content).hexdigest()
     if found != SHA256:
-        raise HashError(f"{MEMBER} of {package.name} has the sha256 {found}; expected {SHA256}: nothing was written")
+        raise fetching.HashError(
+            f"{MEMBER} of {package.name} has the sha256 {found}; expected {SHA256}: nothing was written"
+        )
     return content
 
 
@@ -103,13 +92,12 @@ def main() -> None:
     parser.add_argument("--optional", action="store_true", help="exit with 0 where the package cannot be downloaded")
     arguments = parser.parse_args()
 
-    try:
-        fetched = fetch(arguments.target, arguments.package)
-    except DownloadError as fault:
-        print(f"no NiiVue: {fault}; brats_trt is installed without the viewer of reports")
-        sys.exit(0 if arguments.optional else 1)
-    except HashError as fault:
-        sys.exit(f"NiiVue refused: {fault}")
+    fetched = fetching.run(
+        lambda: fetch(arguments.target, arguments.package),
+        name="NiiVue",
+        without="brats_trt is installed without the viewer of reports",
+        optional=arguments.optional,
+    )
     print(f"NiiVue {VERSION} {'fetched into' if fetched else 'is in'} {arguments.target}")
 
 

@@ -6,13 +6,14 @@ import gc
 import importlib.util
 import os
 import signal
+import sys
 
 import pytest
 import tensorrt_fakes
 from emulated_device import EmulatedDevice
 from signal_stacks import signal_stack
 
-from brats_trt import EngineError
+from brats_trt import EngineError, cli
 
 REQUIRED = os.environ.get("BRATS_TRT_REQUIRE_TENSORRT") == "1"
 
@@ -32,6 +33,20 @@ def same_signal_stack():
     before = signal_stack()
     yield
     assert signal_stack() == before
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Runs a command line in this process: exit code, stdout, stderr."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["brats-trt", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        captured = capsys.readouterr()
+        return end.value.code or 0, captured.out, captured.err
+
+    return call
 
 
 @pytest.fixture(scope="session")

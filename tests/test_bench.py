@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 import warnings
 from functools import partial
 
@@ -18,7 +17,7 @@ from models import tiny_model
 from PIL import Image
 
 import brats_trt.demo
-from brats_trt import EngineError, Segmenter, cli
+from brats_trt import EngineError, Segmenter
 from brats_trt.bench.cold_start import measure_cold
 from brats_trt.bench.document import Gpu, read_report, to_json
 from brats_trt.bench.measure import arrays_of, measure_arrays, measure_files, measure_throughput
@@ -33,17 +32,9 @@ COLD = ["interpreter", "import", "construct", "first_run"]
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
+def run(run):
     """Runs `brats-trt bench` in this process: exit code, stdout, stderr."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["brats-trt", "bench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        captured = capsys.readouterr()
-        return end.value.code or 0, captured.out, captured.err
-
-    return call
+    return partial(run, "bench")
 
 
 @pytest.fixture(scope="module")

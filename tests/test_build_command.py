@@ -16,7 +16,7 @@ from fake_tensorrt import install_tensorrt
 from models import tiny_model
 
 import brats_trt
-from brats_trt import CaseError, EngineError, cli
+from brats_trt import CaseError, EngineError
 from brats_trt.backends.tensorrt import import_runner
 from brats_trt.plans import builder
 from brats_trt.plans.manifest import manifest_path, read_manifest
@@ -37,18 +37,6 @@ def tensorrt(monkeypatch):
 @pytest.fixture
 def model(tmp_path):
     return tiny_model(tmp_path / "tiny.onnx")
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["brats-trt", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        captured = capsys.readouterr()
-        return end.value.code or 0, captured.out, captured.err
-
-    return call
 
 
 @NEEDS_RTX

@@ -19,25 +19,11 @@ from cases import OBLIQUE, save
 from models import tiny_model
 from rich.console import Console
 
-from brats_trt import CaseError, Segmentation, Segmenter, cli
+from brats_trt import CaseError, Segmentation, Segmenter
 from brats_trt.cli import console
 from brats_trt.files import write_whole
 
 NOTICE = "Research use only, not a medical device."
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Runs a command line in this process: exit code, stdout, stderr."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["brats-trt", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        captured = capsys.readouterr()
-        return end.value.code or 0, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from brats_trt import CaseError
 from brats_trt.demo import make_phantom
 from brats_trt.demo.run import run_demo
 from brats_trt.metrics import dice
+from brats_trt.records import read_record
 from brats_trt.spec import LABEL_VALUES
 
 
@@ -35,6 +36,10 @@ def test_the_demo_writes_the_case_the_labels_and_the_picture(result):
         "Phantom_0.png",
         "Phantom_0_labels.nii.gz",
     }
+
+
+def test_the_demos_files_carry_one_record(result):
+    assert read_record(result.picture) == read_record(result.labels)
 
 
 def test_the_demo_scores_the_labels_that_it_wrote_against_the_reference_that_it_wrote(result):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-import sys
+from functools import partial
 from io import StringIO
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from blobs import affine, classes, rotation
 from cases import save
 from PIL import Image
 
-from brats_trt import CaseError, cli
+from brats_trt import CaseError
 from brats_trt.evaluation import Options, evaluate
 from brats_trt.evaluation.scores import METRICS, score
 from brats_trt.metrics import STRUCTURES
@@ -41,17 +41,9 @@ def folders(tmp_path):
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
+def run(run):
     """Runs `brats-trt evaluate` in this process: exit code, stdout, stderr."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["brats-trt", "evaluate", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        captured = capsys.readouterr()
-        return end.value.code or 0, captured.out, captured.err
-
-    return call
+    return partial(run, "evaluate")
 
 
 def assert_refused(outcome, message):

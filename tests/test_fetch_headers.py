@@ -10,6 +10,7 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import fetching
 import pytest
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "fetch_headers.py"
@@ -77,7 +78,7 @@ def test_another_hash_is_refused_and_what_lay_there_stays(script, wheels, monkey
     before = files(target)
     changed = (replace(script.WHEELS[0], sha256="0" * 64), *script.WHEELS[1:])
     monkeypatch.setattr(script, "WHEELS", changed)
-    with pytest.raises(script.HashError, match=r"kernel_lens-2.0.1-.* has the sha256 .*; expected 0{64}"):
+    with pytest.raises(fetching.HashError, match=r"kernel_lens-2.0.1-.* has the sha256 .*; expected 0{64}"):
         script.fetch(target, wheels)
     assert files(target) == before
 

@@ -11,6 +11,7 @@ import sys
 import tarfile
 from pathlib import Path
 
+import fetching
 import pytest
 
 from brats_trt.report import viewer
@@ -64,7 +65,7 @@ def test_a_damaged_file_is_fetched_again(script, expected, tmp_path):
 @pytest.mark.parametrize("name", ["package/dist/niivue.umd.js", "package/other.js"])
 def test_another_file_than_the_expected_one_is_refused_and_nothing_written(script, tmp_path, name):
     target = tmp_path / "build" / "a.gz"
-    with pytest.raises(script.HashError, match="nothing was written"):
+    with pytest.raises(fetching.HashError, match="nothing was written"):
         script.fetch(target, package(tmp_path / "other.tgz", name, b"malice"))
     assert list(target.parent.iterdir()) == []
 
@@ -82,7 +83,7 @@ def test_a_download_that_fails_gives_npms_last_words(script, monkeypatch, tmp_pa
     npm.write_text("#!/bin/sh\necho first >&2\necho 'npm error 404' >&2\nexit 1\n")
     npm.chmod(0o755)
     monkeypatch.setattr(script.shutil, "which", lambda name: str(npm))
-    with pytest.raises(script.DownloadError, match="npm error 404"):
+    with pytest.raises(fetching.DownloadError, match="npm error 404"):
         script.fetch(tmp_path / "build" / "a.gz")
 
 

@@ -346,6 +346,27 @@ def test_a_cohort_is_sorted_by_its_headings_and_by_the_keyboard(index):
     assert index.console() == []
 
 
+@pytest.mark.parametrize("size", [browser.LAPTOP, browser.PHONE])
+def test_no_word_of_a_cohorts_headings_is_broken(index, size):
+    index.emulate(size=size)
+    lines = index.run(
+        """
+        const found = {};
+        const texts = document.createTreeWalker(document.querySelector('thead'), NodeFilter.SHOW_TEXT);
+        while (texts.nextNode())
+            for (const word of texts.currentNode.data.matchAll(/\\S+/g)) {
+                const range = document.createRange();
+                range.setStart(texts.currentNode, word.index);
+                range.setEnd(texts.currentNode, word.index + word[0].length);
+                found[word[0]] = new Set([...range.getClientRects()].map((box) => Math.round(box.top))).size;
+            }
+        return found;
+        """
+    )
+    assert {"Warnings", "Lesions"} <= set(lines)
+    assert max(lines.values()) == 1, lines
+
+
 def test_a_cohort_is_searched_in_all_columns_or_one(index):
     index.element("#search").send_keys("skull")
     assert names(index) == ["P9"]

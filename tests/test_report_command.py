@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import sys
 
 import heads
 import pytest
@@ -12,7 +11,7 @@ from cases import save
 from models import tiny_model
 from record_files import head_folder
 
-from brats_trt import EngineError, cli
+from brats_trt import EngineError
 from brats_trt.records import read_record
 from brats_trt.report import case_page, viewer
 
@@ -21,20 +20,6 @@ from brats_trt.report import case_page, viewer
 def small_viewer(monkeypatch):
     monkeypatch.setattr(case_page, "load_viewer", lambda: gzip.compress(b"// the viewer"))
     monkeypatch.setattr("brats_trt.report.load_viewer", lambda: b"")
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Runs a command line in this process: exit code, stdout, stderr."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["brats-trt", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        captured = capsys.readouterr()
-        return end.value.code or 0, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture

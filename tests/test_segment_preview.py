@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import heads
 import numpy as np
@@ -13,23 +12,14 @@ from models import tiny_model
 from PIL import Image
 from segmented import coloured
 
-from brats_trt import CaseError, Segmentation, cli
+from brats_trt import CaseError, Segmentation
 
 
 @pytest.fixture
-def segment(monkeypatch, capsys, tmp_path):
+def segment(run, tmp_path):
     """Segments cases into tmp_path/out by the command line: exit code, stdout, stderr."""
     engine = tiny_model(tmp_path / "tiny.onnx")
-
-    def call(*arguments):
-        line = ["brats-trt", "segment", *arguments, "-o", tmp_path / "out", "--engine", engine]
-        monkeypatch.setattr(sys, "argv", list(map(str, line)))
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        captured = capsys.readouterr()
-        return end.value.code or 0, captured.out, captured.err
-
-    return call
+    return lambda *arguments: run("segment", *arguments, "-o", tmp_path / "out", "--engine", engine)
 
 
 def head_case(folder, seed=0):

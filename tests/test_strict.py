@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import heads
 import nibabel
@@ -12,7 +11,7 @@ import pytest
 from cases import save
 from models import tiny_model
 
-from brats_trt import CaseError, CaseWarning, Segmenter, cli
+from brats_trt import CaseError, CaseWarning, Segmenter
 
 STRAIGHT = np.diag([-1.0, -1.0, 1.0, 1.0])
 THICK = np.diag([-1.0, -1.0, 4.0, 1.0])
@@ -22,20 +21,6 @@ UPSIDE_DOWN = np.diag([-1.0, -1.0, -4.0, 1.0])
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory):
     return tiny_model(tmp_path_factory.mktemp("model") / "tiny.onnx")
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Runs a command line in this process: exit code, stdout, stderr."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["brats-trt", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        captured = capsys.readouterr()
-        return end.value.code or 0, captured.out, captured.err
-
-    return call
 
 
 def case(affine, *, hole=False):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import shlex
-import sys
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
@@ -15,7 +14,7 @@ import pytest
 from fake_tensorrt import install_tensorrt
 from models import tiny_model, tiny_softmax
 
-from brats_trt import CaseError, EngineError, cli
+from brats_trt import CaseError, EngineError
 from brats_trt.backends import cupy_device, tensorrt
 from brats_trt.plans import trials
 from brats_trt.plans.flavour import load_flavour
@@ -214,18 +213,6 @@ def test_an_audit_is_of_the_graph_that_is_kept(model):
     manifest, _ = tuned(Bench({}), model, audit=audit)
     assert manifest.audit == {"worst": 0.5}
     assert len(seen) == 1
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["brats-trt", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        captured = capsys.readouterr()
-        return end.value.code or 0, captured.out, captured.err
-
-    return call
 
 
 def test_the_command_line_tunes_and_prints_the_recipes(run, model, monkeypatch):

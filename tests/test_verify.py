@@ -25,16 +25,13 @@ from brats_trt.spec import MODALITIES
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """Runs `verify` in this process: exit code, stdout, stderr."""
+def run(run):
+    """Runs `brats-trt verify` in this process: exit code, stdout, stderr."""
 
     def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["brats-trt", "verify", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.out + captured.err
-        return end.value.code or 0, captured.out, captured.err
+        code, out, err = run("verify", *arguments)
+        assert "Traceback" not in out + err
+        return code, out, err
 
     return call
 

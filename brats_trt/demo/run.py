@@ -63,5 +63,5 @@ def run_demo(output: Path, *, say: Callable[[str], None], seed: int = 0) -> Demo
         reference=phantom.labels,
         footer=SYNTHETIC_NOTICE,
     )
-    write_whole(picture, encode_png(image))
+    write_whole(picture, encode_png(image, result.record))
     return DemoResult(case, labels, picture, result, scores)

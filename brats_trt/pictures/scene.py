@@ -122,7 +122,7 @@ def arrange(result: Segmentation, reference: NDArray[Any] | None) -> Scene:
     case = kept_case(result)
     grid = display_grid(case.shape, result.affine)
     head = grid.turn_box(result.box)
-    underlays = {modality: _underlay(case.volumes[modality], grid, head) for modality in TITLES}
+    underlays = {modality: make_underlay(case.volumes[modality], grid, head) for modality in TITLES}
     labels = grid.turn(result.labels)
     columns = [Column(TITLES[modality], underlay) for modality, underlay in underlays.items()]
     columns.append(Column("Segmentation on T1ce", underlays["t1ce"], labels))
@@ -184,7 +184,8 @@ def cropped_slice(values: NDArray[Any], plane: Plane, index: int, window: Box) -
     return take_slice(values, plane, index)[parts[plane.down], parts[plane.across]]
 
 
-def _underlay(volume: Volume, grid: DisplayGrid, head: Box) -> Underlay:
+def make_underlay(volume: Volume, grid: DisplayGrid, head: Box) -> Underlay:
+    """A modality in display order, windowed by what is seen of the head, a box in that order."""
     data = grid.turn(np.asarray(volume.on_host))
     values = scaled(sampled(data[head.slices]), volume.slope, volume.intercept)
     return Underlay(data, volume.slope, volume.intercept, grey_window(values))

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ..case_folder import MODALITY_NAMES, find_volumes, modality_of
+from ..case_folder import MODALITY_NAMES, find_volumes, modality_named, modality_of
 from ..errors import CaseError
 from ..spec import MODALITIES, Modality
 
@@ -24,7 +24,7 @@ def find_inputs(
         If a file's modality is not known, or one is missing or given twice.
     """
     if isinstance(given, Mapping):
-        return _by_modality((_known(name), Path(path)) for name, path in given.items())
+        return _by_modality((modality_named(name), Path(path)) for name, path in given.items())
     paths = [given] if isinstance(given, (str, os.PathLike)) else list(given)
     if len(paths) == 1 and os.path.isdir(paths[0]):
         return find_volumes(Path(paths[0]))
@@ -36,18 +36,11 @@ def find_inputs(
 def _named(text: str) -> tuple[Modality, Path]:
     name, sign, path = text.partition("=")
     if sign and name.lower() in MODALITY_NAMES:
-        return _known(name), Path(path)
+        return modality_named(name), Path(path)
     modality = modality_of(os.path.basename(text))
     if modality is None:
         raise CaseError(f"{text}: its name does not tell its modality; expected {_EXPECTED}")
     return modality, Path(text)
-
-
-def _known(name: str) -> Modality:
-    modality = MODALITY_NAMES.get(str(name).lower())
-    if modality is None:
-        raise CaseError(f"{name!r} is not a modality; expected {', '.join(MODALITY_NAMES)}")
-    return modality
 
 
 def _by_modality(named: Iterable[tuple[Modality, Path]]) -> dict[Modality, Path]:

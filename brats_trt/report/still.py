@@ -5,18 +5,14 @@ It is the thumbnail of a cohort's page, and what a case's page shows on paper an
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from ..pictures.orientation import PLANES, DisplayGrid, display_grid, take_slice
+from ..pictures.orientation import PLANES, DisplayGrid, display_grid
 from ..pictures.palette import label_styles
 from ..pictures.planes import choose_slices, head_window
 from ..pictures.png import encode_png
-from ..pictures.scene import kept_case, scaled
-from ..pictures.tiles import draw_classes, draw_grey, grey_window, sampled
+from ..pictures.scene import cropped_slice, kept_case, make_underlay
+from ..pictures.tiles import draw_classes, draw_grey
 from ..segmentation import Segmentation
 from ..spec import Modality
 
@@ -35,22 +31,16 @@ def draw_still(result: Segmentation, side: int) -> bytes:
     CaseError
         If a volume lies on a GPU.
     """
-    volume = kept_case(result).volumes[SHOWN]
-    grid = display_grid(volume.on_host.shape, result.affine)
+    case = kept_case(result)
+    grid = display_grid(case.shape, result.affine)
     styles, labels = label_styles(result.label_scheme), grid.turn(result.labels)
     head = grid.turn_box(result.box)
     window = head_window(head, labels.shape, grid.sizes)
     index = choose_slices(labels, head, oedema=styles[-1].value)[_AXIAL.axis]
-    region = (window.slices[_AXIAL.down], window.slices[_AXIAL.across])
-
-    def plane(values: NDArray[Any]) -> NDArray[Any]:
-        return take_slice(values, _AXIAL, index)[region]
-
-    data = grid.turn(np.asarray(volume.on_host))
-    greys = grey_window(scaled(sampled(data[head.slices]), volume.slope, volume.intercept))
-    size = _size(grid, window.shape, side)
-    base = draw_grey(scaled(plane(data), volume.slope, volume.intercept), greys, size)
-    return encode_png(draw_classes(base, plane(labels), styles).quantize(128, dither=Image.Dither.NONE))
+    underlay = make_underlay(case.volumes[SHOWN], grid, head)
+    base = draw_grey(underlay.slice(_AXIAL, index, window), underlay.window, _size(grid, window.shape, side))
+    plane = cropped_slice(labels, _AXIAL, index, window)
+    return encode_png(draw_classes(base, plane, styles).quantize(128, dither=Image.Dither.NONE))
 
 
 def _size(grid: DisplayGrid, shape: tuple[int, int, int], side: int) -> tuple[int, int]:
