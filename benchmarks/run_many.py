@@ -83,13 +83,15 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--precision", default="bf16")
+    parser.add_argument("--runtime", default="auto")
     parser.add_argument("--threads", type=int)
     arguments = parser.parse_args()
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = model_or_released(arguments.model, folder)
-        segmenter = Segmenter(model, precision=arguments.precision, threads=arguments.threads, keep_probabilities=False)
+        options = {name: getattr(arguments, name) for name in ("precision", "runtime", "threads")}
+        segmenter = Segmenter(model, keep_probabilities=False, **options)
         segmenter.run(arguments.case)
         contest = Contest(segmenter, copies(arguments.case, folder, arguments.cases), folder)
         ways = {"bare inferences": contest.bare, "run and save": contest.in_turn, "run_many": contest.run_many}

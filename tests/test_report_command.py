@@ -80,6 +80,13 @@ def test_a_failed_case_leaves_no_page_and_stands_on_the_cohorts(segment, tmp_pat
     assert "truncated" in failed
 
 
+def test_where_every_case_fails_nothing_is_written(segment, tmp_path):
+    code, _, err = segment("P1!", "P2!")
+    assert code == 2
+    assert "cannot be written" not in err
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("name", ["P1_report.html", "index.html"])
 def test_pages_that_exist_are_kept_unless_overwrite(segment, tmp_path, name):
     (tmp_path / "out").mkdir()

@@ -125,6 +125,8 @@ def _write_cohort(outcomes: Sequence[Done | Failed], path: Path) -> None:
     from ..report import save_cohort
 
     pages = [outcome.page for outcome in outcomes if isinstance(outcome, Done) and outcome.page is not None]
+    if not pages:  # nothing was written, and the output folder may not be there
+        return
     failed = {outcome.job.name: outcome.error for outcome in outcomes if isinstance(outcome, Failed)}
     save_cohort(pages, path, failed=failed, overwrite=True)
 
