@@ -93,8 +93,8 @@ class _TorchLayers:
     def norm(self, name: str, data: Tensor) -> Tensor:
         scale, shift = self._arrays[f"{name}_gamma"], self._arrays[f"{name}_beta"]
         if len(data) == 1:  # of one case it is a batch norm, which does not give up a channels-last layout
-            return functional.batch_norm(data, None, None, scale, shift, training=True, eps=EPSILON)
-        return functional.instance_norm(data, weight=scale, bias=shift, eps=EPSILON)
+            return torch.batch_norm(data, scale, shift, None, None, True, 0.0, EPSILON, False)
+        return torch.instance_norm(data, scale, shift, None, None, True, 0.0, EPSILON, False)
 
     def relu(self, name: str, data: Tensor) -> Tensor:
         return functional.relu(data)
