@@ -1,9 +1,9 @@
 """The authors' augmentation of a crop: flips, modalities that become noise, and an elastic warp.
 
 Flips are along tensor axes D and H (array axes 0 and 1), each in half of the cases; a modality becomes standard normal
-noise in a tenth. The warp is a cubic B-spline over 6 cells an axis (3 along the first, as the authors' call has it in
-its order of axes, is not kept), its control points off by up to 6 to 10 mm. The authors warp volumes ahead of training;
-here crops are warped as they come. Source: `iterators.py` and `augment_dataset_helper.py` of the released code.
+noise in a tenth. The warp is a cubic B-spline over 6 cells an axis, its control points off by up to 6 to 10 mm; the
+authors have 3 cells along the head's axis, warp volumes ahead of training, and keep every volume unwarped too, where
+here crops are warped as they come, by a chance. Source: `iterators.py` and `augment_dataset_helper.py` of their code.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as functional
-from brats_trt.demo.fields import FloatArray, resample
 from numpy.typing import NDArray
 from phantoms import TrainingCrop
+
+from brats_trt.demo.fields import FloatArray, resample
 
 CELLS = 6
 OFFSET_MM = (6.0, 10.0)

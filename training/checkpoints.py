@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from brats_trt.errors import EngineError
-from brats_trt.files import write_whole
 from network import Cascade
 from recipe import Recipe
+
+from brats_trt.errors import EngineError
+from brats_trt.files import write_whole
 
 
 @dataclass
@@ -101,5 +102,7 @@ def _read(path: Path) -> dict[str, Any]:
         document: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         document["average"], document["progress"]
     except Exception as fault:
-        raise EngineError(f"{path}: is no checkpoint of a training run ({fault}): name the file that train.py wrote") from None
+        raise EngineError(
+            f"{path}: is no checkpoint of a training run ({fault}): name the file that train.py wrote"
+        ) from None
     return document

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from PIL import Image, ImageDraw
+from validation import STRUCTURES
+
 from brats_trt.bench.plot import Axis
 from brats_trt.pictures.lettering import font
 from brats_trt.pictures.palette import BACKGROUND, ENHANCING, LINE, NECROTIC, OEDEMA, QUIET_TEXT, TEXT, Colour
-from PIL import Image, ImageDraw
-from validation import STRUCTURES
 
 WIDTH, PANEL, HEADER = 1200, 380, 70
 LEFT, RIGHT, TOP, BOTTOM = 90, 190, 50, 46  # margins in a panel

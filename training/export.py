@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from brats_trt.errors import BratsTrtError
-from brats_trt.export import convert
-from brats_trt.export.precision import Precision
-from brats_trt.files import make_folder, write_whole
 from checkpoints import averaged_weights
 from params_file import params_bytes
 from rich.console import Console
 from symbol_document import array_shapes, symbol_document
+
+from brats_trt.errors import BratsTrtError
+from brats_trt.export import convert
+from brats_trt.export.precision import Precision
+from brats_trt.files import make_folder, write_whole
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,6 @@ from pathlib import Path
 from time import monotonic
 
 import torch
-from brats_trt.errors import EngineError
-from brats_trt.files import make_folder
 from checkpoints import Progress, Run, load_run, save_run
 from losses import cascade_loss
 from network import Cascade
@@ -19,6 +17,9 @@ from recipe import Recipe, Stage
 from run_log import RunLog
 from samples import Sample, samples
 from validation import validate
+
+from brats_trt.errors import EngineError
+from brats_trt.files import make_folder
 
 CHECKPOINT, LOG, GEOMETRIES = "checkpoint.pt", "log.jsonl", "geometries"
 _WARM_UP = 0.05  # of a stage's steps
@@ -129,10 +130,16 @@ def _step(recipe: Recipe, stage: Stage, run: Run, sample: Sample) -> float:
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
     run.optimiser.step()
-    keep = min(recipe.averaging, (progress.step + 1) / (progress.step + 10)) if not progress.stage else recipe.averaging
-    for name, values in model.state_dict().items():
-        run.average[name].lerp_(values, 1 - keep)
+    _average(recipe, run)
     return value
+
+
+def _average(recipe: Recipe, run: Run) -> None:
+    """Move the averaged weights towards the present ones; at first they follow quickly, away from the random start."""
+    done = run.progress.step + sum(stage.steps for stage in recipe.stages[: run.progress.stage])
+    keep = min(recipe.averaging, (1 + done) / (10 + done))
+    for name, values in run.model.state_dict().items():
+        run.average[name].lerp_(values, 1 - keep)
 
 
 def learning_rate(stage: Stage, step: int) -> float:

@@ -1,9 +1,10 @@
 """What the three networks are trained for: overlap and cross-entropy at each scale.
 
-The overlap is the authors': one minus the mean over the three tumour classes of (2 sum(p q) + 1) / (sum(p^2) + sum(q) + 1),
-with p the softmax and q the reference's memberships; so are the scales' weights, 0.4 for all of the size, 0.3 for half
-and 0.2 for a quarter. The reference of a coarser scale is the mean of the finer memberships. The cross-entropy, the mean
-over all voxels, is added here with a weight of 1. Source: `segmentation_model.py` of the authors' released code.
+The overlap is the authors': one minus the mean over the three tumour classes of
+(2 sum(p q) + 1) / (sum(p^2) + sum(q) + 1), with p the softmax and q the reference's memberships. So are the scales'
+weights, 0.4 for all of the size, 0.3 for half and 0.2 for a quarter. The reference of a coarser scale is the mean of
+the finer memberships. The authors train for overlap alone; the cross-entropy, the mean over all voxels, is added here
+with a weight of 1. Source: `segmentation_model.py` of the authors' released code.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The cascade in PyTorch. Its parameters carry the names and shapes of MXNet's arrays, so a checkpoint is a state dict.
+"""The cascade in PyTorch. Parameters carry the names and shapes of MXNet's arrays, so a checkpoint is a state dict.
 
-Tensors are (B, C, D, H, W). In training a modality can be left out where the encoders meet: `presence` (B, 4) says which
-are there, and the maximum is taken over those alone. Source of the structure: `cascade.py`.
+Tensors are (B, C, D, H, W). A modality can be left out where the encoders meet: `presence` (B, 4) says which are there,
+and the maximum is taken over those alone. Source of the structure: `cascade.py`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from torch import Tensor, nn
 
 # In bfloat16 groups of so few channels are faster as one dense convolution with zeros between the groups.
 WIDENED = 4
+# Below this size oneDNN 3.12 reads memory that nobody wrote for the bfloat16 gradient of grouped weights: those are
+# convolved in float32, which costs nothing there.
+LEAST_BF16 = 4
 EPSILON = 1e-3  # MXNet's default in InstanceNorm
 
 
@@ -80,6 +83,9 @@ class _TorchLayers:
 
     def convolve(self, name: str, data: Tensor, filters: int, *, groups: int, stride: int = 1) -> Tensor:
         weight, bias = self._arrays[f"{name}_weight"], self._arrays[f"{name}_bias"]
+        if min(data.shape[2:]) < LEAST_BF16 and torch.is_autocast_enabled("cpu"):
+            with torch.autocast("cpu", enabled=False):
+                return functional.conv3d(data.float(), weight, bias, stride=stride, padding=1, groups=groups)
         if groups > 1 and weight.shape[1] <= WIDENED and torch.is_autocast_enabled("cpu"):
             weight, groups = _block_diagonal(weight, groups), 1
         return functional.conv3d(data, weight, bias, stride=stride, padding=1, groups=groups)
@@ -109,8 +115,7 @@ class _TorchLayers:
         groups = data.unflatten(1, (MODALITIES, -1))
         if self._absent is not None:
             groups = groups.masked_fill(self._absent[:, :, None, None, None, None], -torch.inf)
-        first, second, third, fourth = groups.unbind(1)
-        return torch.maximum(torch.maximum(first, second), torch.maximum(third, fourth))
+        return groups.max(dim=1).values
 
     def join(self, name: str, parts: tuple[Tensor, ...]) -> Tensor:
         return torch.cat(parts, dim=1)

@@ -1,6 +1,6 @@
 """MXNet's `.params` files: arrays to parameters and back, with nothing in between.
 
-The layout is that of `brats_trt.export.checkpoint`, which reads it: version 2, dense, float32, every array under `arg:`.
+The layout is that which `brats_trt.export.checkpoint` reads: version 2, dense, float32, every array under `arg:`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from brats_trt.errors import EngineError
-from brats_trt.export.checkpoint import LIST_MAGIC, V2, read_checkpoint
 from numpy.typing import NDArray
 from symbol_document import array_shapes
+
+from brats_trt.errors import EngineError
+from brats_trt.export.checkpoint import LIST_MAGIC, V2, read_checkpoint
 
 _DENSE, _CPU, _FLOAT32 = 0, (1, 0), 0
 

@@ -70,7 +70,7 @@ class Recipe:
     absent: float = 0.3
     augmentation: Augmentation = field(default_factory=lambda: Augmentation(noise=0.03, warp=0.35))
     loss: LossWeights = field(default_factory=LossWeights)
-    kinds: Mapping[str, float] = field(default_factory=lambda: {kind: KIND_SHARES.get(kind, 1.0) for kind in TUMOUR_KINDS})
+    kinds: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(TUMOUR_KINDS, 1.0) | KIND_SHARES)
     weight_decay: float = 1e-4
     averaging: float = 0.995
     clip: float = 1.0

@@ -33,13 +33,8 @@ class RunLog:
 
     def read(self) -> list[dict[str, Any]]:
         """All entries; a last line that was cut off is passed over."""
-        entries = []
-        for line in self.path.read_text(encoding="utf-8").splitlines():
-            try:
-                entries.append(json.loads(line))
-            except ValueError:
-                continue
-        return entries
+        lines = self.path.read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines if line.endswith("}")]
 
 
 def _line(entry: dict[str, Any]) -> str:

@@ -18,13 +18,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from augmentation import augment
-from brats_trt.files import make_folder, write_whole
 from cascade import MODALITIES
 from numpy.typing import NDArray
 from phantoms import TRAINING, Geometry, TrainingCrop, make_crop, make_geometry, scan_geometry
 from phantoms.geometry import load_geometry
 from phantoms.scan import MIXED
 from recipe import Recipe, Stage
+
+from brats_trt.files import make_folder, write_whole
 
 # Every set of modalities but the empty one, all four last.
 SETS = tuple(
@@ -61,7 +62,7 @@ def make_sample(recipe: Recipe, stage: int, step: int, folder: Path) -> Sample:
 
 
 def validation_crop(recipe: Recipe, stage: int, case: int, folder: Path) -> TrainingCrop:
-    """A case of the training's kind that no step learns from: each kind of tumour in turn, neither augmented nor absent."""
+    """A case of the training's kind that no step learns from: all modalities, each kind of tumour in turn."""
     kinds = list(recipe.kinds)
     chosen = recipe.stages[stage]
     seed = _VALIDATION_SEED + stage * _STAGE_SEEDS + case

@@ -31,12 +31,11 @@ class SymbolNode:
     inputs: tuple[tuple[SymbolNode, int], ...] = ()
 
 
-class SymbolLayers:
+class _SymbolLayers:
     """Writes the cascade down: values are nodes. Collects the shapes of its arrays in the order of their making."""
 
     def __init__(self) -> None:
         self.shapes: dict[str, Shape] = {}
-        self.softmaxes: list[SymbolNode] = []
 
     def average(self, name: str, data: SymbolNode, factor: int) -> SymbolNode:
         size = _text((factor,) * 3)
@@ -95,7 +94,9 @@ class SymbolLayers:
     def softmax(self, data: SymbolNode) -> SymbolNode:
         return _node("softmax", "softmax_lbl", data.channels, data, axis="1")
 
-    def _weighted(self, name: str, weight: Shape, filters: int, attributes: Mapping[str, str]) -> tuple[SymbolNode, ...]:
+    def _weighted(
+        self, name: str, weight: Shape, filters: int, attributes: Mapping[str, str]
+    ) -> tuple[SymbolNode, ...]:
         return (
             self._array(f"{name}_weight", weight, attributes),
             self._array(f"{name}_bias", (filters,), attributes),
@@ -110,7 +111,7 @@ class SymbolLayers:
 
 def array_shapes(base: int) -> dict[str, Shape]:
     """The shape of each array of the cascade with base width F, in the order in which they are made."""
-    layers = SymbolLayers()
+    layers = _SymbolLayers()
     cascade(layers, _input(), base)
     return layers.shapes
 
@@ -122,7 +123,7 @@ def number_of_parameters(base: int) -> int:
 
 def symbol_document(base: int) -> dict[str, Any]:
     """The symbol JSON of the cascade for inference, with the output `blockgrad1_output`."""
-    layers = SymbolLayers()
+    layers = _SymbolLayers()
     head = layers.softmax(cascade(layers, _input(), base)[2])
     for number in (0, 1):
         head = _node("BlockGrad", f"blockgrad{number}", CLASSES, head)

@@ -11,8 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from brats_trt.errors import BratsTrtError
-from brats_trt.pictures.png import save_png
 from checkpoints import Run
 from curves import draw_curves
 from loop import LOG, Machine, train
@@ -21,6 +19,9 @@ from recipe import RECIPES, Recipe
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from run_log import RunLog
+
+from brats_trt.errors import BratsTrtError
+from brats_trt.pictures.png import save_png
 
 CURVES = "curves.png"
 
@@ -54,7 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, help="in place of the recipe's")
     parser.add_argument("--base", type=int, help="base width F, in place of the recipe's")
     parser.add_argument("--precision", choices=("bf16", "fp32"), help="in place of the recipe's")
-    parser.add_argument("--absent", type=float, help="share of cases with modalities left out, in place of the recipe's")
+    parser.add_argument(
+        "--absent", type=float, help="share of cases with modalities left out, in place of the recipe's"
+    )
     parser.add_argument("--from-params", type=Path, help="an MXNet checkpoint (.params) to start from")
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1), help="of the training")
     parser.add_argument("--workers", type=int, default=1, help="processes that make samples; 0 for none")

@@ -1,4 +1,4 @@
-"""How well the averaged weights do on cases of the training's kind that no step learns from: Dice at the stage's size."""
+"""How well the averaged weights do on cases of the training's kind that no step learns from: Dice at its size."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from brats_trt.metrics import dice
 from network import Cascade
 from recipe import Recipe
 from samples import validation_crop
+
+from brats_trt.metrics import dice
 
 STRUCTURES = ("whole tumour", "tumour core", "enhancing")
 _VALUES = (0, 1, 2, 3)

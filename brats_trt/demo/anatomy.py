@@ -70,9 +70,7 @@ class Head:
     brain: NDArray[np.bool_]
 
 
-def make_head(
-    rng: np.random.Generator, axes: Axes, masses: Sequence[Mass], *, shape: HeadShape = DEMO_SHAPE
-) -> Head:
+def make_head(rng: np.random.Generator, axes: Axes, masses: Sequence[Mass], *, shape: HeadShape = DEMO_SHAPE) -> Head:
     """Tissues at every voxel of ``axes`` (head mm, ascending), pushed aside by each of ``masses``."""
     atlas = load_atlas()
     near = _depth(atlas, axes) > -0.9
@@ -122,10 +120,10 @@ def _sources(
     rng: np.random.Generator, axes: Axes, masses: Sequence[Mass], near: NDArray[np.bool_], shape: HeadShape
 ) -> NDArray[np.float32]:
     """Atlas positions (N, 3) in mm from which the voxels of ``near`` take their tissue."""
-    scale = rng.uniform(*shape.scale)
+    scale = np.full(3, rng.uniform(*shape.scale))
     angles = np.deg2rad(rng.normal(0, shape.tilt / 2, 3).clip(-shape.tilt, shape.tilt))
     if shape.stretch:
-        scale = scale * np.exp(rng.normal(0, shape.stretch, 3))
+        scale *= np.exp(rng.normal(0, shape.stretch, 3))
     grid = np.meshgrid(*(a.astype(np.float32) for a in axes), indexing="ij", sparse=True)
     points = np.stack([np.broadcast_to(g, near.shape)[near] for g in grid], axis=-1)
     depth = np.clip(_depth(load_atlas(), axes)[near], 0, 1)  # the skull holds the surface in place

@@ -76,7 +76,7 @@ def correlated_rician(rng: np.random.Generator, volume: FloatArray, deviation: f
 
 
 def missing_slices(rng: np.random.Generator, mask: Mask) -> Mask:
-    """Where an image still has data after a few slices along z, side by side or at its lower or upper end, were lost."""
+    """Where an image has data after a few neighbouring slices along z were lost, at an end or anywhere."""
     kept = mask.copy()
     inside = np.flatnonzero(mask.any(axis=(0, 1)))
     number = int(rng.integers(1, max(2, len(inside) // 22) + 1))
@@ -86,7 +86,7 @@ def missing_slices(rng: np.random.Generator, mask: Mask) -> Mask:
 
 
 def bad_stripping(rng: np.random.Generator, axes: Axes, brain: Mask, voxel_mm: tuple[float, ...]) -> tuple[Mask, Mask]:
-    """What a skull stripper left that is no brain, and what it left of the brain; patches of a few millimetres depth."""
+    """What a skull stripper left that is no brain, and what it left of the brain; patches a few millimetres deep."""
     noise = smooth_noise(rng, axes, rng.uniform(30, 60))
     depth = max(1, round(rng.uniform(2.0, 5.0) / float(np.mean(voxel_mm))))
     share = rng.uniform(0.08, 0.35)
