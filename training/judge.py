@@ -57,7 +57,7 @@ def judge(
 
 
 def _score(segmenter: Segmenter, model: str, case: HeldOutCase, phantom: Phantom) -> Score:
-    labels = segmenter.run(dict(phantom.volumes)).labels
+    labels = segmenter.run({**phantom.volumes}).labels
     voxel = voxel_volume_ml(phantom.affine)
     return Score(
         model=model,

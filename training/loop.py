@@ -127,7 +127,7 @@ def _step(recipe: Recipe, stage: Stage, run: Run, sample: Sample) -> float:
             f"the loss is {value} at step {progress.step} of stage {stage.name}; expected a number: lower the rate"
         )
     run.optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
     run.optimiser.step()
     _average(recipe, run)

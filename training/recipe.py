@@ -15,6 +15,7 @@ from losses import LossWeights
 from phantoms import TUMOUR_KINDS
 
 Precision = str  # "bf16" or "fp32"
+KIND_SHARES = {"ring": 2.0, "none": 2.0}  # the others 1
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,6 @@ class Recipe:
         """Which recipe it is: a run goes on only under the same."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
 
-
-KIND_SHARES = {"ring": 2.0, "none": 2.0}
 
 RECIPES: Mapping[str, Recipe] = {
     recipe.name: recipe

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -183,13 +184,13 @@ def _signal(rng: np.random.Generator, geometry: Geometry, means: Means) -> Float
     return _on_grid(geometry, values, np.float32, everywhere=True)
 
 
-def _on_grid(geometry: Geometry, values: NDArray[np.generic], dtype: type, *, everywhere: bool = False) -> NDArray:
+def _on_grid(geometry: Geometry, values: NDArray[Any], dtype: type, *, everywhere: bool = False) -> NDArray[Any]:
     """Values of the brain's voxels (or of the tumour's, by their places) on the window, 0 elsewhere."""
-    full = np.zeros(geometry.brain.shape, dtype)
+    full: NDArray[Any] = np.zeros(geometry.brain.shape, dtype)
     if everywhere:
         full[geometry.brain] = values
         return full
-    inside = np.zeros(geometry.tissue.shape[1], dtype)
+    inside: NDArray[Any] = np.zeros(geometry.tissue.shape[1], dtype)
     inside[geometry.places] = values
     full[geometry.brain] = inside
     return full
