@@ -20,7 +20,7 @@ from phantoms import (
     scan_geometry,
 )
 from phantoms.crop import CLASS_OF_LABEL
-from phantoms.geometry import load_geometry
+from phantoms.geometry import LEAST_SOLID_ML, load_geometry
 from phantoms.lesions import NECROSIS, TISSUES
 from phantoms.scan import MIXED, REPLACEABLE
 from tolerances import GATHER
@@ -92,6 +92,14 @@ def test_a_mass_moves_what_is_around_it_and_not_the_surface():
     assert np.allclose(moved, [[0, 6, 0], [0, 0, 0], [0, 0, 0]], atol=1e-5)
     soft, hard = (TRAINING.tumours[kind].softness for kind in ("mass-effect", "ring"))
     assert soft[1] < hard[0]
+
+
+@pytest.mark.parametrize("regime", [TRAINING, HELD_OUT], ids=lambda regime: regime.name)
+def test_no_tumour_is_lost_outside_of_the_brain(regime):
+    for seed in range(8):
+        geometry = make_geometry(regime, "small", seed, voxel_mm=6.0)
+        solid = np.isin(geometry.labels, (1, 4)).sum() * np.prod(geometry.voxel_mm) / 1000
+        assert solid >= LEAST_SOLID_ML
 
 
 def test_equal_seeds_give_equal_geometries_and_scans(ring):

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 
 from augmentation import Augmentation
 from losses import LossWeights
-from phantoms import TUMOUR_KINDS
+from phantoms import TRAINING, TUMOUR_KINDS
 
 Precision = str  # "bf16" or "fp32"
 KIND_SHARES = {"ring": 2.0, "none": 2.0}  # the others 1
@@ -86,8 +86,9 @@ class Recipe:
 
     @property
     def digest(self) -> str:
-        """Which recipe it is: a run goes on only under the same."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+        """Which recipe it is, phantoms included: a run goes on only under the same."""
+        document = json.dumps([asdict(self), TRAINING.digest], sort_keys=True)
+        return hashlib.sha256(document.encode()).hexdigest()[:16]
 
 
 RECIPES: Mapping[str, Recipe] = {

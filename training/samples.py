@@ -105,7 +105,7 @@ def _geometry(recipe: Recipe, stage: Stage, seed: int, folder: Path) -> Geometry
 
 def _kept(folder: Path, stage: Stage, kind: str, seed: int) -> Geometry:
     """A geometry from the folder, made first where it is not there yet."""
-    path = folder / f"{stage.voxel_mm:g}mm" / f"{kind}-{seed}.npz"
+    path = folder / f"{stage.voxel_mm:g}mm-{TRAINING.digest}" / f"{kind}-{seed}.npz"
     if not path.exists():
         make_folder(path.parent)
         content = io.BytesIO()

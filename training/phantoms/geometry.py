@@ -17,11 +17,14 @@ from brats_trt.demo.anatomy import Head, make_head
 from brats_trt.demo.fields import Axes
 from brats_trt.demo.phantom import FIELD_OF_VIEW_MM, _brain_window, brats_affine
 
-from .lesions import TISSUES, Lesions, grow_lesions, place_lesions
+from .lesions import ENHANCING, NECROSIS, TISSUES, Lesions, grow_lesions, place_lesions
 from .regimes import Regime
 
 # Of the atlas' detail, in units of white minus grey: kept from -4 to 4.
 DETAIL_STEP = 4 / 127
+# What a lesion's solid part, necrosis and rim, measures at least (all lesions together).
+LEAST_SOLID_ML = 0.4
+_MOST_ATTEMPTS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,22 +99,33 @@ def load_geometry(path: Path) -> Geometry:
 def make_geometry(regime: Regime, kind: str, seed: int, *, voxel_mm: float) -> Geometry:
     """Make a head with a tumour of a kind, in voxels of about `voxel_mm`.
 
+    A head whose surface leaves a lesion too little of its solid part is drawn again.
+
     Raises
     ------
     ValueError
-        If the kind is not one of the regime's.
+        If the kind is not one of the regime's, or its lesions find no room.
     """
     if kind not in regime.tumours:
         raise ValueError(f"the kind of tumour is {kind!r}; expected one of {', '.join(regime.tumours)}")
-    growth = regime.tumours[kind]
     x, y, z = (round(extent / voxel_mm) for extent in FIELD_OF_VIEW_MM)
-    axes = _brain_window((x, y, z), brats_affine((x, y, z)))[1]
-    sequence = np.random.SeedSequence((regime.stream, list(regime.tumours).index(kind), seed))
-    where, head_rng, growth_rng = (np.random.default_rng(s) for s in sequence.spawn(3))
+    for attempt in range(_MOST_ATTEMPTS):
+        numbers = (regime.stream, list(regime.tumours).index(kind), seed, attempt)
+        made = _attempt(regime, kind, numbers, (x, y, z))
+        solid = int(np.isin(made.labels, (NECROSIS, ENHANCING)).sum()) * float(np.prod(made.voxel_mm)) / 1000
+        if solid >= LEAST_SOLID_ML or not regime.tumours[kind].number[1]:
+            return made
+    raise ValueError(f"tumours of the kind {kind!r} and seed {seed} lie outside of the brain: choose another seed")
+
+
+def _attempt(regime: Regime, kind: str, numbers: tuple[int, ...], shape: tuple[int, int, int]) -> Geometry:
+    growth = regime.tumours[kind]
+    axes = _brain_window(shape, brats_affine(shape))[1]
+    where, head_rng, growth_rng = (np.random.default_rng(s) for s in np.random.SeedSequence(numbers).spawn(3))
     placed = place_lesions(where, growth)
     head = make_head(head_rng, axes, [lesion.mass for lesion in placed], shape=regime.head)
     lesions = grow_lesions(growth_rng, axes, placed, head, growth=growth, regime=regime)
-    return Geometry(regime.name, kind, seed, (x, y, z), head.brain, **_pack(head, lesions))  # type: ignore[arg-type]
+    return Geometry(regime.name, kind, numbers[2], shape, head.brain, **_pack(head, lesions))  # type: ignore[arg-type]
 
 
 def _pack(head: Head, lesions: Lesions) -> dict[str, NDArray[np.generic]]:

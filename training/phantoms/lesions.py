@@ -10,6 +10,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import binary_erosion
 
 from brats_trt.demo.anatomy import HEAD_SCALE, Head
 from brats_trt.demo.atlas import load_atlas
@@ -23,6 +24,7 @@ NECROSIS, OEDEMA, ENHANCING = 1, 2, 4
 TISSUES = ("necrosis", "cyst", "plain", "enhancing", "oedema")
 # What the centre of a lesion needs around it: this share of tissue, of the atlas' 255.
 LEAST_TISSUE = 150
+LEAST_DEPTH = 2  # voxels of the atlas, 2 mm each
 # Where a tumour crosses: the corpus callosum (head mm), front to back.
 CALLOSUM_Y, CALLOSUM_Z = (-34.0, 26.0), (12.0, 26.0)
 _MOST_DRAWS = 50
@@ -126,7 +128,8 @@ def _tissue_places() -> NDArray[np.float64]:
     """Head mm (N, 3) of the atlas' voxels that are grey or white matter."""
     atlas = load_atlas()
     tissue = atlas.grey.astype(np.int32) + atlas.white
-    index = np.argwhere((tissue > LEAST_TISSUE) & (atlas.brain == 255))
+    # Well inside the atlas, so that most heads have brain there.
+    index = np.argwhere((tissue > LEAST_TISSUE) & binary_erosion(atlas.brain == 255, iterations=LEAST_DEPTH))
     places = index * np.diag(atlas.affine)[:3] + atlas.affine[:3, 3]
     return np.asarray(places * np.mean(HEAD_SCALE), np.float64)
 

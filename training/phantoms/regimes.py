@@ -6,6 +6,7 @@ other parameters: other wavelengths of every random field, other sizes, other me
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -143,6 +144,11 @@ class Regime:
     tumours: Mapping[str, Growth]
     scanner: Scanner
     patch_wavelength: float
+
+    @property
+    def digest(self) -> str:
+        """Of all parameters: geometries and runs of others are not this regime's."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:12]
 
 
 TRAINING = Regime(
