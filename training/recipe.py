@@ -75,8 +75,8 @@ class Recipe:
     weight_decay: float = 1e-4
     averaging: float = 0.995
     clip: float = 1.0
-    validation_every: int = 200
-    validation_cases: int = 6
+    validation_every: int = 300
+    validation_cases: int = len(TUMOUR_KINDS)
     checkpoint_every: int = 50
 
     @property
@@ -97,9 +97,9 @@ RECIPES: Mapping[str, Recipe] = {
         Recipe(
             "demo",
             stages=(
-                Stage("64", size=64, voxel_mm=2.0, steps=4000, minutes=35, rate=2e-3, geometries=400),
-                Stage("96", size=96, voxel_mm=1.5, steps=1500, minutes=35, rate=1e-3, geometries=300),
-                Stage("128", size=128, voxel_mm=1.1, steps=2400, minutes=80, rate=8e-4, geometries=400),
+                Stage("64", size=64, voxel_mm=2.0, steps=5000, minutes=28, rate=2.5e-3, geometries=400),
+                Stage("96", size=96, voxel_mm=1.5, steps=2000, minutes=27, rate=1.5e-3, geometries=300),
+                Stage("128", size=128, voxel_mm=1.1, steps=2700, minutes=92, rate=1.2e-3, geometries=400),
             ),
         ),
         Recipe(
