@@ -34,13 +34,14 @@ model: $(VENV)/.installed-train
 IF_BUILT := "from importlib.util import find_spec; print('brats_trt._tensorrt' if find_spec('brats_trt._tensorrt') else '')"
 
 # What an installation depends on: a change in any of it installs the package again.
-SOURCES := pyproject.toml CMakeLists.txt $(shell find brats_trt csrc cmake engines scripts/fetch_headers.py -type f -not -name '*.pyc')
+SOURCES := pyproject.toml CMakeLists.txt $(shell find brats_trt csrc cmake engines scripts/fetch_headers.py scripts/fetch_viewer.py -type f -not -name '*.pyc')
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: $(VENV)/bin/pip $(SOURCES)
 	$(VENV)/bin/python scripts/fetch_headers.py --optional
+	$(VENV)/bin/python scripts/fetch_viewer.py --optional
 	$(VENV)/bin/pip install --quiet .
 	touch $@
 

@@ -10,6 +10,7 @@ nox.options.default_venv_backend = "venv"
 def tests(session: nox.Session) -> None:
     """The default tests on one Python."""
     session.run("python", "scripts/fetch_headers.py", "--optional")
+    session.run("python", "scripts/fetch_viewer.py", "--optional")
     session.install(".[test]")
     session.run("pytest", *session.posargs)
 

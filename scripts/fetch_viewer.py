@@ -1,7 +1,7 @@
 """Fetch NiiVue, the viewer of `segment --report`, for an installation to carry.
 
-npm downloads its package, one file of it is checked by its sha256 and written, compressed, into `build/niivue`, where CMake
-looks for it. Run again, it does nothing. Pages are then made and read without npm and without a network.
+npm downloads its package. One file of it is checked by its sha256 and written, compressed, into `build/niivue`, where
+CMake looks for it. Run again, it does nothing. Pages are then made and read without npm and without a network.
 """
 
 from __future__ import annotations
@@ -96,22 +96,22 @@ def fetch(target: Path, package: Path | None = None) -> bool:
     return True
 
 
-def main() -> int:
-    """Parse, fetch, report."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--package", type=Path, metavar="FILE", help="the package, if npm is not to download it")
-    parser.add_argument("--optional", action="store_true", help="when it cannot be downloaded, say so and succeed")
-    options = parser.parse_args()
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--target", type=Path, default=TARGET, help="the file to write")
+    parser.add_argument("--package", type=Path, help="take this file instead of npm's download")
+    parser.add_argument("--optional", action="store_true", help="exit with 0 where the package cannot be downloaded")
+    arguments = parser.parse_args()
+
     try:
-        fetched = fetch(TARGET, options.package)
-    except (DownloadError, HashError) as fault:
-        optional = options.optional and isinstance(fault, DownloadError)
-        effect = "; `segment --report` will ask for it" if optional else ""
-        print(f"fetch_viewer: {fault}{effect}", file=sys.stderr)
-        return 0 if optional else 1
-    print(f"{TARGET.relative_to(REPOSITORY)}: {'written' if fetched else 'is there already'}")
-    return 0
+        fetched = fetch(arguments.target, arguments.package)
+    except DownloadError as fault:
+        print(f"no NiiVue: {fault}; brats_trt is installed without the viewer of reports")
+        sys.exit(0 if arguments.optional else 1)
+    except HashError as fault:
+        sys.exit(f"NiiVue refused: {fault}")
+    print(f"NiiVue {VERSION} {'fetched into' if fetched else 'is in'} {arguments.target}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib.util
 import os
+import signal
 
 import pytest
 import tensorrt_fakes
@@ -14,6 +15,15 @@ from signal_stacks import signal_stack
 from brats_trt import EngineError
 
 REQUIRED = os.environ.get("BRATS_TRT_REQUIRE_TENSORRT") == "1"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c():
+    """Ctrl-C is answered, also where a shell started the tests in the background, which ignores it."""
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(autouse=True)
@@ -64,3 +74,18 @@ def device(request):
         if os.environ.get("BRATS_TRT_REQUIRE_GPU") == "1":
             pytest.fail(f"a GPU is required: {fault}")
         pytest.skip(f"no GPU: {fault}")
+
+
+@pytest.fixture
+def words(monkeypatch):
+    """Every line of text that pictures get."""
+    from PIL.ImageDraw import ImageDraw
+
+    written, draw_as_usual = [], ImageDraw.text
+
+    def text(self, xy, line, *arguments, **options):
+        written.append(line)
+        return draw_as_usual(self, xy, line, *arguments, **options)
+
+    monkeypatch.setattr(ImageDraw, "text", text)
+    return written

@@ -24,7 +24,9 @@ from brats_trt.bench.document import Gpu, read_report, to_json
 from brats_trt.bench.measure import arrays_of, measure_arrays, measure_files, measure_throughput
 from brats_trt.bench.run import Plan, Setup, run_bench
 from brats_trt.case import load_case
+from brats_trt.nifti import read_nifti
 from brats_trt.notice import NOTICE
+from brats_trt.records import read_record
 
 STAGES = ["load", "prepare", "infer", "restore", "regions"]
 COLD = ["interpreter", "import", "construct", "first_run"]
@@ -120,8 +122,11 @@ def test_warm_up_runs_are_run_and_not_counted(engine, case):
 def test_the_labels_that_are_timed_are_saved(engine, case, tmp_path):
     segmenter = Segmenter(engine)
     measure_files(segmenter, case, tmp_path / "timed.nii.gz", runs=1, warmup=0)
-    segmenter.run(case).save(tmp_path / "expected.nii.gz")
-    assert (tmp_path / "timed.nii.gz").read_bytes() == (tmp_path / "expected.nii.gz").read_bytes()
+    expected = segmenter.run(case)
+    timed = read_nifti(tmp_path / "timed.nii.gz")
+    assert np.array_equal(timed.data, expected.labels)
+    assert np.array_equal(timed.affine, expected.affine)
+    assert read_record(tmp_path / "timed.nii.gz").labels_sha256 == expected.record.labels_sha256
 
 
 def test_arrays_are_the_values_of_the_files(tmp_path):

@@ -29,8 +29,8 @@ LAYERS = [
     ("backend_choice", "segmentation"),
     ("nifti_writer", "pipeline", "inspection"),
     ("segmenter", "export"),
-    ("pictures",),
-    ("demo",),
+    ("pictures", "measures"),
+    ("report", "demo"),
     ("bench", "evaluation"),
     ("cli",),
 ]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..case import case_name
 from ..errors import BratsTrtError, CaseError
@@ -19,6 +20,9 @@ from ..segmentation import Segmentation
 from ..segmenter import CaseWarning, Segmenter
 from .console import CaseProgress, one_line
 
+if TYPE_CHECKING:
+    from ..report import CaseSummary
+
 
 @dataclass(frozen=True)
 class Job:
@@ -27,12 +31,15 @@ class Job:
     case: Path
     name: str
     labels: Path
-    probabilities: Path | None
+    probabilities: Path | None = None
+    preview: Path | None = None
+    report: Path | None = None
 
     @property
     def outputs(self) -> tuple[Path, ...]:
         """The files that the job writes."""
-        return (self.labels,) if self.probabilities is None else (self.labels, self.probabilities)
+        paths = (self.labels, self.probabilities, self.preview, self.report)
+        return tuple(path for path in paths if path is not None)
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,7 @@ class Done:
     timings_ms: Mapping[str, float]
     warnings: tuple[str, ...]
     record: Mapping[str, Any]
+    page: CaseSummary | None = None
 
 
 @dataclass(frozen=True)
@@ -55,8 +63,10 @@ class Failed:
     expected: bool
 
 
-def plan_jobs(cases: list[Path], folder: Path, *, probabilities: bool) -> list[Job]:
-    """One job a case.
+def plan_jobs(
+    cases: list[Path], folder: Path, *, probabilities: bool = False, preview: bool = False, report: bool = False
+) -> list[Job]:
+    """One job a case, with the files that are asked for beside the label map.
 
     Raises
     ------
@@ -67,9 +77,16 @@ def plan_jobs(cases: list[Path], folder: Path, *, probabilities: bool) -> list[J
     writers: dict[Path, Path] = {}
     for case in cases:
         name = case_name(case)
-        extra = folder / f"{name}_probabilities.nii.gz" if probabilities else None
-        jobs.append(Job(case, name, folder / f"{name}.nii.gz", extra))
-        for output in jobs[-1].outputs:
+        job = Job(
+            case,
+            name,
+            labels=folder / f"{name}.nii.gz",
+            probabilities=folder / f"{name}_probabilities.nii.gz" if probabilities else None,
+            preview=folder / f"{name}_preview.png" if preview else None,
+            report=folder / f"{name}_report.html" if report else None,
+        )
+        jobs.append(job)
+        for output in job.outputs:
             if output in writers:
                 raise CaseError(
                     f"{case} and {writers[output]} would both be written as {output.name}: give each case once, and "
@@ -121,16 +138,35 @@ def _refusal(job: Job, *, overwrite: bool) -> CaseError | None:
 
 
 def _save(result: Segmentation, job: Job, *, overwrite: bool) -> Done:
+    """Write a job's files, the label map last; where one cannot be written, those before are removed."""
     make_folder(job.labels.parent)
-    if job.probabilities is not None:
-        result.save_probabilities(job.probabilities, overwrite=overwrite)
+    written: list[Path] = []
+    page: CaseSummary | None = None
     try:
-        result.save(job.labels, overwrite=overwrite)
+        for path, write in _writers(result, job):
+            page = write(path, overwrite=overwrite) or page
+            written.append(path)
     except BaseException:
-        if job.probabilities is not None:
-            job.probabilities.unlink(missing_ok=True)
+        for path in written:
+            path.unlink(missing_ok=True)
         raise
-    return Done(job, result.volumes_ml, dict(result.timings_ms), result.warnings, result.record.document())
+    record = result.record.document()
+    return Done(job, result.volumes_ml, dict(result.timings_ms), result.warnings, record, page)
+
+
+def _writers(result: Segmentation, job: Job) -> Iterator[tuple[Path, Callable[..., CaseSummary | None]]]:
+    """Each file and what writes it; a page's writer gives what the cohort's page says of the case."""
+    if job.probabilities is not None:
+        yield job.probabilities, result.save_probabilities
+    if job.preview is not None:
+        from ..pictures import save_preview
+
+        yield job.preview, partial(save_preview, result)
+    if job.report is not None:
+        from ..report import save_report
+
+        yield job.report, partial(save_report, result)
+    yield job.labels, result.save
 
 
 def _next_error(outcomes: Iterator[CaseOutcome]) -> Exception | None:

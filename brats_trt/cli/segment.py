@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,7 +15,7 @@ from ..backend_choice import Device
 from ..backends.cpu_engine import Runtime
 from ..backends.precision import Precision
 from ..errors import CaseError
-from ..files import check_folder
+from ..files import check_folder, check_target
 from ..notice import NOTICE
 from ..segmenter import Segmenter
 from ..spec import LabelScheme
@@ -52,6 +53,15 @@ def segment_cases(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Write <case>_probabilities.nii.gz of the crop too.")
     ] = False,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Write <case>_preview.png: three planes through the tumour.")
+    ] = False,
+    report: Annotated[
+        bool,
+        typer.Option(
+            "--report", help="Write <case>_report.html, and index.html that links them; read without network."
+        ),
+    ] = False,
     device: Annotated[Device, typer.Option(help="Where to run; never changed quietly.")] = "auto",
     runtime: Annotated[Runtime, typer.Option(help="What computes the network on the CPU.")] = "auto",
     precision: Annotated[
@@ -67,8 +77,11 @@ def segment_cases(
         raise CaseError(
             "an empty name was given for a case, the output or the engine: is a variable of the shell unset?"
         )
-    jobs = plan_jobs([Path(case) for case in cases], Path(output), probabilities=probabilities)
+    jobs = plan_jobs(
+        [Path(case) for case in cases], Path(output), probabilities=probabilities, preview=preview, report=report
+    )
     check_folder(Path(output))
+    cohort = _plan_cohort(Path(output), overwrite=overwrite) if report else None
     with spoken_warnings():
         segmenter = Segmenter(
             engine,
@@ -79,6 +92,7 @@ def segment_cases(
             min_region=profile_region if min_region is None else min_region,
             labels=labels,
             keep_probabilities=probabilities,
+            keep_volumes=preview or report,
             strict=strict,
         )
     outcomes: list[Done | Failed] = []
@@ -88,9 +102,31 @@ def segment_cases(
                 outcomes.append(outcome)  # noqa: PERF402  # kept one by one, for an interruption
     finally:  # what is done is reported, also when the run is interrupted
         _report(segmenter, outcomes, as_json=as_json)
+        if cohort is not None and outcomes:
+            _write_cohort(outcomes, cohort)
     failed = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
     if failed:
         raise typer.Exit(2 if all(outcome.expected for outcome in failed) else 1)
+
+
+def _plan_cohort(folder: Path, *, overwrite: bool) -> Path:
+    """Where the page that links the cases goes; what would keep any page from being written is found before the run."""
+    from ..report import load_viewer
+
+    load_viewer()
+    path = folder / "index.html"
+    if os.path.lexists(path) and not overwrite:
+        raise CaseError(f"{path}: exists already and is kept; pass --overwrite or another output folder")
+    check_target(path)
+    return path
+
+
+def _write_cohort(outcomes: Sequence[Done | Failed], path: Path) -> None:
+    from ..report import save_cohort
+
+    pages = [outcome.page for outcome in outcomes if isinstance(outcome, Done) and outcome.page is not None]
+    failed = {outcome.job.name: outcome.error for outcome in outcomes if isinstance(outcome, Failed)}
+    save_cohort(pages, path, failed=failed, overwrite=True)
 
 
 def _report(segmenter: Segmenter, outcomes: Sequence[Done | Failed], *, as_json: bool) -> None:
@@ -117,6 +153,8 @@ def _document(segmenter: Segmenter, done: Sequence[Done], failed: Sequence[Faile
                 "case": outcome.job.name,
                 "labels": str(outcome.job.labels),
                 "probabilities": outcome.job.probabilities and str(outcome.job.probabilities),
+                "preview": outcome.job.preview and str(outcome.job.preview),
+                "report": outcome.job.report and str(outcome.job.report),
                 "volumes_ml": outcome.volumes_ml,
                 "timings_ms": outcome.timings_ms,
                 "warnings": list(outcome.warnings),

@@ -16,7 +16,7 @@ from ..records.verification import Verification, verify
 
 def verify_output(
     output: Annotated[
-        str, typer.Argument(metavar="OUTPUT", help="A label map, probabilities or a page that brats_trt wrote.")
+        str, typer.Argument(metavar="OUTPUT", help="A label map, probabilities, a page or a picture of brats_trt's.")
     ],
     inputs: Annotated[
         list[str] | None,

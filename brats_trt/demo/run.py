@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..files import write_whole
 from ..metrics import dice
-from ..pictures.overview import draw_preview
-from ..pictures.png import save_png
+from ..pictures import draw_preview
+from ..pictures.png import encode_png
 from ..segmentation import Segmentation
 from ..segmenter import Segmenter
 from ..spec import LABEL_VALUES
@@ -62,5 +63,5 @@ def run_demo(output: Path, *, say: Callable[[str], None], seed: int = 0) -> Demo
         reference=phantom.labels,
         footer=SYNTHETIC_NOTICE,
     )
-    save_png(image, picture, overwrite=True)
+    write_whole(picture, encode_png(image))
     return DemoResult(case, labels, picture, result, scores)

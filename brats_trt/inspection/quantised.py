@@ -8,7 +8,7 @@ from .evidence import Evidence
 from .finding import Finding
 
 CODE = "few-values"
-# A head exported as 8-bit greys has 100 to 250 of them.
+# Phantoms rounded to 128 values up to their 99.9th percentile have more.
 LEAST_VALUES = 64
 
 

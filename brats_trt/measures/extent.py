@@ -1,8 +1,8 @@
 """How far a set of voxels reaches. A voxel is a solid box: index i covers i - 0.5 to i + 0.5 along its axis.
 
-So a single voxel of 1 mm has the diameter sqrt(3) mm, not 0, and lengths go from edge to edge. The farthest two points of
-a set of boxes are corners of its convex hull, and an affine map keeps hulls: Qhull finds them on the lattice, and only
-their distances are taken in millimetres.
+So a single voxel of 1 mm has the diameter sqrt(3) mm, not 0, and lengths go from edge to edge. The farthest two points
+of a set of boxes are corners of its convex hull, and an affine map keeps hulls: Qhull finds them on the lattice, and
+only their distances are taken in millimetres.
 """
 
 from __future__ import annotations

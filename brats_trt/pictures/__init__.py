@@ -8,15 +8,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ..files import write_whole
 from ..segmentation import Segmentation
 from .overview import draw_preview
-from .png import check_png_target, save_png
+from .png import check_png_target, encode_png
 
 __all__ = ["draw_preview", "save_preview"]
 
 
 def save_preview(result: Segmentation, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-    """Draw a segmented case as a PNG, written by a temporary file and a rename.
+    """Draw a segmented case as a PNG, written by a temporary file and a rename, with the record of its run.
 
     Parameters
     ----------
@@ -33,4 +34,5 @@ def save_preview(result: Segmentation, path: str | os.PathLike[str], *, overwrit
     """
     target = Path(path)
     check_png_target(target, overwrite=overwrite)
-    save_png(draw_preview(result), target, overwrite=overwrite)
+    record = None if result.provenance is None else result.record
+    write_whole(target, encode_png(draw_preview(result), record))

@@ -43,7 +43,7 @@ def draw_preview(
     title, caption
         The heading and a quieter line under it; None are the case's name, and its volumes, grid and model.
     reference
-        (X, Y, Z), a second label map in the result's scheme, drawn instead of the segmentation on FLAIR.
+        (X, Y, Z), a second label map in the result's scheme, drawn instead of the outlines on FLAIR.
     footer
         The last line.
 
@@ -69,14 +69,8 @@ def draw_preview(
     height = top + COLUMN_HEADER + sum(ROW_HEADER + scene.cell_height(plane) for plane in PLANES)
     picture = Image.new("RGB", (width, height + LEGEND + (len(notes) + 1) * LINE_HEIGHT), BACKGROUND)
     draw = ImageDraw.Draw(picture)
-    name = one_line(result.name if title is None else title)
-    draw.text(
-        (MARGIN, TITLE_BASE),
-        fitted(draw, name, TITLE_SIZE, width - 2 * MARGIN),
-        font=font(TITLE_SIZE),
-        fill=TEXT,
-        anchor="ls",
-    )
+    name = fitted(draw, one_line(result.name if title is None else title), TITLE_SIZE, width - 2 * MARGIN)
+    draw.text((MARGIN, TITLE_BASE), name, font=font(TITLE_SIZE), fill=TEXT, anchor="ls")
     _draw_lines(draw, heading, FIRST_LINE, width - 2 * MARGIN)
     _draw_column_titles(draw, scene, top)
     top += COLUMN_HEADER

@@ -1,4 +1,4 @@
-"""PNG files: encoded, and written whole or not at all. Each carries the notice as text too."""
+"""PNG files: their names and their bytes, which carry the notice and a run's record as text."""
 
 from __future__ import annotations
 
@@ -10,32 +10,23 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ..errors import CaseError
-from ..files import write_whole
 from ..notice import NOTICE
+from ..records import RunRecord
+from ..records.reading import PNG_KEYWORD
 
 NOTICE_KEY = "Disclaimer"  # a keyword that the PNG specification names
 _COMPRESSION = 6  # of zlib's 0 to 9; the highest takes four times as long and saves 8 %
 
 
-def encode_png(picture: Image.Image) -> bytes:
-    """A picture as the bytes of a PNG."""
+def encode_png(picture: Image.Image, record: RunRecord | None = None) -> bytes:
+    """A picture as the bytes of a PNG, with the record of the run that it shows."""
     texts = PngInfo()
     texts.add_text(NOTICE_KEY, NOTICE)
+    if record is not None:
+        texts.add_text(PNG_KEYWORD, record.to_json())
     stream = BytesIO()
     picture.save(stream, format="PNG", compress_level=_COMPRESSION, pnginfo=texts)
     return stream.getvalue()
-
-
-def save_png(picture: Image.Image, target: Path, *, overwrite: bool) -> None:
-    """Write a picture by a temporary file in the same folder and a rename.
-
-    Raises
-    ------
-    CaseError
-        As `check_png_target`, or if the file cannot be written.
-    """
-    check_png_target(target, overwrite=overwrite)
-    write_whole(target, encode_png(picture))
 
 
 def check_png_target(target: Path, *, overwrite: bool) -> None:

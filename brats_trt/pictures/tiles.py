@@ -72,29 +72,68 @@ def draw_classes(
     styles
         The classes from the inside outwards.
     """
-    width, height = base.width * OVERSAMPLING, base.height * OVERSAMPLING
-    canvas = np.asarray(base.resize((width, height), Image.Resampling.BILINEAR)).astype(np.float32)
-    nearest = _enlarge_classes(labels, styles, (width, height))
-    for position in range(len(styles), 0, -1):
-        region = nearest == position
-        if not region.any():
-            continue
-        colour = np.array(styles[position - 1].colour, dtype=np.float32)
-        canvas[region] += overlay.fill * (colour - canvas[region])
-        within = (nearest > 0) & (nearest <= position)
-        canvas[region & ~_shrink(within, overlay.outline * OVERSAMPLING)] = colour
-    drawn = Image.fromarray(np.rint(canvas).astype(np.uint8))
-    return drawn.resize(base.size, Image.Resampling.BOX)
+    part = _labelled_part(labels)
+    if part is None:
+        return base
+    # Around the labelled voxels only: edges in pixels of the picture, and what they are in voxels.
+    (top, bottom), (left, right) = (
+        (first * pixels // voxels, -(-end * pixels // voxels))
+        for (first, end), pixels, voxels in zip(part, (base.height, base.width), labels.shape, strict=True)
+    )
+    across, down = labels.shape[1] / base.width, labels.shape[0] / base.height
+    box = (left * across, top * down, right * across, bottom * down)
+    size = ((right - left) * OVERSAMPLING, (bottom - top) * OVERSAMPLING)
+    nearest = _enlarge_classes(labels, styles, size, box)
+    canvas = np.array(base, dtype=np.float32)
+    _blend(canvas[top:bottom, left:right], nearest, styles, overlay)
+    return Image.fromarray(np.rint(canvas).astype(np.uint8))
 
 
-def _enlarge_classes(labels: NDArray[Any], styles: Sequence[LabelStyle], size: tuple[int, int]) -> NDArray[np.intp]:
+def _labelled_part(labels: NDArray[Any]) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """First and end of the rows and of the columns that hold classes, with one voxel around them."""
+    rows, columns = (np.flatnonzero(labels.any(axis=axis)) for axis in (1, 0))
+    if not rows.size:
+        return None
+    height, width = labels.shape
+    return (
+        (max(0, int(rows[0]) - 1), min(height, int(rows[-1]) + 2)),
+        (max(0, int(columns[0]) - 1), min(width, int(columns[-1]) + 2)),
+    )
+
+
+def _enlarge_classes(
+    labels: NDArray[Any],
+    styles: Sequence[LabelStyle],
+    size: tuple[int, int],
+    box: tuple[float, float, float, float],
+) -> NDArray[np.intp]:
     """The class (0 for none, else 1 + position in `styles`) of every pixel: the greatest of the smooth shares."""
     shares = []
     for style in styles:
         mask = Image.fromarray((labels == style.value).astype(np.float32))
-        shares.append(np.asarray(mask.resize(size, Image.Resampling.BILINEAR)))
+        shares.append(np.asarray(mask.resize(size, Image.Resampling.BILINEAR, box=box)))
     stack = np.stack([1 - np.sum(shares, axis=0), *shares])
     return np.asarray(stack.argmax(axis=0))
+
+
+def _blend(
+    canvas: NDArray[np.float32], nearest: NDArray[np.intp], styles: Sequence[LabelStyle], overlay: Overlay
+) -> None:
+    """Mix the colours into a part of a picture, by the share of each pixel that fill and outline cover."""
+    before = canvas.copy()
+    for position, style in enumerate(styles, start=1):
+        region = nearest == position
+        within = (nearest > 0) & (nearest <= position)
+        outline = region & ~_shrink(within, overlay.outline * OVERSAMPLING)
+        opacity = overlay.fill * _share(region) + (1 - overlay.fill) * _share(outline)
+        canvas += opacity[..., np.newaxis] * (np.array(style.colour, dtype=np.float32) - before)
+
+
+def _share(region: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """How much of each pixel an oversampled region covers."""
+    height, width = (n // OVERSAMPLING for n in region.shape)
+    parts = region.reshape(height, OVERSAMPLING, width, OVERSAMPLING)
+    return np.asarray(parts.mean(axis=(1, 3), dtype=np.float32))
 
 
 def _shrink(region: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:

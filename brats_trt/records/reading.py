@@ -1,4 +1,4 @@
-"""The record out of a file that carries one: a NIfTI header extension, or a `<script>` of a page."""
+"""The record out of a file that carries one: a NIfTI header extension, a `<script>` of a page, a text of a PNG."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from .record import LARGEST, SCHEMA, RunRecord
 
 RECORD_CODE = 6  # NIfTI's extension code for plain text
 SCRIPT_ID = "run-record"
-_LARGEST_PAGE = 256 * 1024**2  # bytes
+PNG_KEYWORD = SCHEMA
+_LARGEST_FILE = 256 * 1024**2  # bytes, of a page or a picture
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _SCRIPT = re.compile(rb"<script\b([^<>]{0,500})>", re.IGNORECASE)
 _END = re.compile(rb"</script", re.IGNORECASE)
 _ID = re.compile(rb"""\bid\s*=\s*["']?run-record(?![\w-])""")
@@ -21,7 +23,7 @@ _WRITE = "give an output of `brats-trt segment`"
 
 
 def read_record(path: str | os.PathLike[str]) -> RunRecord:
-    """Read the record of a .nii, .nii.gz or .html file that brats_trt wrote.
+    """Read the record of a .nii, .nii.gz, .html or .png file that brats_trt wrote.
 
     Raises
     ------
@@ -29,7 +31,8 @@ def read_record(path: str | os.PathLike[str]) -> RunRecord:
         If the file cannot be read, holds no record or more than one, or one that is not readable.
     """
     file = Path(path)
-    texts = list(_page_records(file) if is_page(file) else _nifti_records(file))
+    read = _page_records if is_page(file) else _picture_records if is_picture(file) else _nifti_records
+    texts = list(read(file))
     if len(texts) != 1:
         found = f"{len(texts)} run records" if texts else "no run record"
         raise CaseError(f"{file}: holds {found}; expected one: {_WRITE}")
@@ -39,6 +42,11 @@ def read_record(path: str | os.PathLike[str]) -> RunRecord:
 def is_page(file: Path) -> bool:
     """Whether a file's name is that of a page."""
     return file.name.lower().endswith((".html", ".htm"))
+
+
+def is_picture(file: Path) -> bool:
+    """Whether a file's name is that of a picture."""
+    return file.name.lower().endswith(".png")
 
 
 def _nifti_records(file: Path) -> Iterator[bytes]:
@@ -51,7 +59,7 @@ def _nifti_records(file: Path) -> Iterator[bytes]:
 
 def _page_records(file: Path) -> Iterator[bytes]:
     """What stands in scripts of the record's id; in no other script is anything looked for."""
-    page = _read_page(file)
+    page = _read_whole(file)
     at = 0
     while (script := _SCRIPT.search(page, at)) is not None:
         end = _END.search(page, script.end())
@@ -63,13 +71,30 @@ def _page_records(file: Path) -> Iterator[bytes]:
         yield page[script.end() : end.start()]
 
 
-def _read_page(file: Path) -> bytes:
+def _picture_records(file: Path) -> Iterator[bytes]:
+    """The texts (tEXt) of the record's keyword; chunks are a length, four letters, content and a checksum."""
+    picture = _read_whole(file)
+    if not picture.startswith(_PNG_SIGNATURE):
+        raise CaseError(f"{file}: is no PNG; {_WRITE}")
+    keyword = PNG_KEYWORD.encode() + b"\0"
+    at = len(_PNG_SIGNATURE)
+    while at + 8 <= len(picture):
+        begin = at + 8
+        end = begin + int.from_bytes(picture[at : at + 4], "big")
+        if end > len(picture):
+            raise CaseError(f"{file}: truncated; {_WRITE}")
+        if picture[at + 4 : begin] == b"tEXt" and picture.startswith(keyword, begin, end):
+            yield picture[begin + len(keyword) : end]
+        at = end + 4
+
+
+def _read_whole(file: Path) -> bytes:
     try:
         with file.open("rb") as stored:
-            page = stored.read(_LARGEST_PAGE + 1)
+            content = stored.read(_LARGEST_FILE + 1)
     except (OSError, ValueError) as fault:  # ValueError: a null character in the name
         reason = getattr(fault, "strerror", None) or fault
         raise CaseError(f"{str(file)!r}: cannot be read ({reason}); {_WRITE}") from None
-    if len(page) > _LARGEST_PAGE:
-        raise CaseError(f"{file}: a page of more than {_LARGEST_PAGE // 1024**2} MiB; {_WRITE}")
-    return page
+    if len(content) > _LARGEST_FILE:
+        raise CaseError(f"{file}: a file of more than {_LARGEST_FILE // 1024**2} MiB; {_WRITE}")
+    return content

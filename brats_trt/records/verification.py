@@ -20,7 +20,7 @@ from .check import Check, compared, short
 from .given import find_inputs
 from .hashing import array_sha256
 from .input_checks import check_inputs
-from .reading import is_page, read_record
+from .reading import is_page, is_picture, read_record
 from .record import RunRecord
 
 
@@ -48,7 +48,7 @@ def verify(
     Parameters
     ----------
     output
-        A label map, a probability map or a page that brats_trt wrote.
+        A label map, a probability map, a page or a picture that brats_trt wrote.
     inputs
         A case folder or a 4-D Decathlon file, the four files of a case, or these by modality name; () compares none.
     engine
@@ -77,6 +77,9 @@ def verify(
 def _check_output(path: Path, record: RunRecord) -> Iterator[Check]:
     if is_page(path):
         yield Check("labels", "not checked", "a page holds a picture of them: verify the label map")
+        return
+    if is_picture(path):
+        yield Check("labels", "not checked", "a picture holds three planes of them: verify the label map")
         return
     image = read_nifti(path)
     probabilities = record.probabilities

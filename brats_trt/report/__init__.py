@@ -37,7 +37,7 @@ def save_report(
     result
         Of a segmenter with `keep_volumes=True`, from volumes on the host.
     record
-        The run's, as JSON has it; it is part of the page.
+        The run's, as JSON has it, which is part of the page; by default the result's own, where it has one.
 
     Returns
     -------
@@ -54,6 +54,8 @@ def save_report(
         If the package was installed without its viewer.
     """
     target = _checked(path, overwrite=overwrite)
+    if record is None and result.provenance is not None:
+        record = result.record.document()
     measures = measure(result)
     page = draw_page(result, measures, record)
     summary = CaseSummary(

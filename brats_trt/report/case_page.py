@@ -112,10 +112,13 @@ def _data(result: Segmentation, measures: Measures, packed: PackedCase, viewer: 
 
 def _choices(name: str, titles: Mapping[Any, str], chosen: str) -> str:
     """Radio buttons."""
-    return "\n".join(
-        f'<label><input type="radio" name="{name}" autocomplete="off" value="{value}"{" checked" if value == chosen else ""}>{title}</label>'
-        for value, title in titles.items()
-    )
+
+    def choice(value: str) -> str:
+        checked = " checked" if value == chosen else ""
+        button = f'<input type="radio" name="{name}" value="{value}" autocomplete="off"{checked}>'
+        return f"<label>{button}{titles[value]}</label>"
+
+    return "\n".join(map(choice, titles))
 
 
 def _classes(result: Segmentation) -> str:

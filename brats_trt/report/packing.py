@@ -1,8 +1,8 @@
 """A case small enough for a page: the head's box as 8-bit NIfTI, compressed.
 
-Grey values run from 1 to 255 over the window of a modality, 0 is background; slope and intercept lead back to the input's
-units. The box's place is in the affine, so that crosshair and measures share the scanner's millimetres. Classes are 0
-to 3, whatever the label scheme.
+Grey values run from 1 to 255 over the window of a modality, 0 is background; slope and intercept lead back to the
+input's units, and the header's display range is the window. The box's place is in the affine, so that crosshair and
+measures share the scanner's millimetres. Classes are 0 to 3, whatever the label scheme.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def pack_case(result: Segmentation, limit: int) -> PackedCase:
         chosen = tuple(slice(low, high, step) for low, high in zip(box.lower, box.upper, strict=True))
         packed = {modality: _pack_volume(volume, chosen, affine, greys) for modality, volume in volumes.items()}
         classes = to_classes(result.labels[chosen], LABEL_VALUES[result.label_scheme])
-        case = PackedCase(packed, _compressed(classes, affine, 1.0, 0.0), step, greys)
+        case = PackedCase(packed, _compressed(classes, affine), step, greys)
         if sum(map(len, packed.values())) + len(case.classes) <= limit:
             break
     return case
@@ -107,8 +107,7 @@ def _pack_volume(volume: Volume, chosen: tuple[slice, ...], affine: Affine, grey
     low, high = _window(values, inside)
     levels = np.rint((np.clip(np.where(inside, values, low), low, high) - low) * (greys / (high - low)))
     stored = np.where(inside, 1 + np.rint(levels * (254 / greys)), 0).astype(np.uint8)
-    slope = (high - low) / 254
-    return _compressed(stored, affine, slope, low - slope)
+    return _compressed(stored, affine, (low, high))
 
 
 def _window(values: NDArray[np.float32], inside: NDArray[np.bool_]) -> tuple[float, float]:
@@ -121,7 +120,7 @@ def _window(values: NDArray[np.float32], inside: NDArray[np.bool_]) -> tuple[flo
     return low, max(high, low + 1e-6 * max(abs(low), 1.0))
 
 
-def _compressed(stored: NDArray[np.uint8], affine: Affine, slope: float, intercept: float) -> bytes:
+def _compressed(stored: NDArray[np.uint8], affine: Affine, window: tuple[float, float] | None = None) -> bytes:
     import nibabel
     from isal import igzip
 
@@ -130,5 +129,9 @@ def _compressed(stored: NDArray[np.uint8], affine: Affine, slope: float, interce
     image.set_sform(affine, code=1)
     image.set_qform(None, code=0)
     image.header.set_xyzt_units("mm")
-    image.header.set_slope_inter(slope, intercept)
+    if window is not None:
+        low, high = window
+        slope = (high - low) / 254
+        image.header.set_slope_inter(slope, low - slope)
+        image.header["cal_min"], image.header["cal_max"] = low, high
     return bytes(igzip.compress(image.to_bytes(), compresslevel=_COMPRESSION, mtime=0))

@@ -37,10 +37,10 @@ _STAGES = {
     "total": "Total",
 }
 _DEFINITIONS = (
-    "Lengths go from edge to edge of the voxels, within one lesion: a connected part of the whole tumour. The axial plane "
-    "is the plane of voxels most nearly perpendicular to the scanner's z axis. Coordinates are the scanner's, in mm: x "
-    "grows to the patient's right, y to the front, z to the top. A side is the patient's, and has at least 90 % of the "
-    "volume; the midline is taken through the middle of the head's box."
+    "Lengths go from edge to edge of the voxels, within one lesion: a connected part of the whole tumour. The axial "
+    "plane is the plane of voxels most nearly perpendicular to the scanner's z axis. Coordinates are the scanner's, "
+    "in mm: x grows to the patient's right, y to the front, z to the top. A side is the patient's, and has at least "
+    "90 % of the volume; the midline is taken through the middle of the head's box."
 )
 
 

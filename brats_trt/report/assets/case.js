@@ -51,8 +51,6 @@ function showRecord() {
   if (record) byId('record-text').textContent = JSON.stringify(JSON.parse(record.textContent), null, 2);
 }
 
-const nextFrame = () => new Promise((resolve) => { requestAnimationFrame(() => setTimeout(resolve)); });
-
 async function start() {
   showRecord();
   if (!document.createElement('canvas').getContext('webgl2')) throw new Error('it has no WebGL 2');
@@ -75,7 +73,8 @@ async function start() {
 }
 
 start().catch((fault) => {
-  byId('fault').textContent = `This browser cannot show pictures that move (${fault.message}). Below is one that does not.`;
+  const reason = `This browser cannot show pictures that move (${fault.message}).`;
+  byId('fault').textContent = `${reason} Below is one that does not.`;
   byId('fault').hidden = false;
   document.body.classList.add('failed');
 });

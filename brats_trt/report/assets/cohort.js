@@ -1,4 +1,5 @@
-// The table of cases: sorted by a column's heading, or by the list that stands for the headings on a phone; searched by a field.
+// The table of cases: sorted by a column's heading, or by the list that stands for the headings on a phone; searched
+// by a field.
 'use strict';
 
 const byId = (id) => document.getElementById(id);

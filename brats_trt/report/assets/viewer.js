@@ -1,7 +1,8 @@
 // One canvas of NiiVue: a modality in grey, the classes in colour over it. Everything that it shows lies in this page.
 'use strict';
 
-const PLANES = { axial: 2, coronal: 1, sagittal: 0 };  // each with the axis that it crosses: x, y, z to the right, front, top
+// Each plane with the axis that it crosses: x to the patient's right, y to the front, z to the top.
+const PLANES = { axial: 2, coronal: 1, sagittal: 0 };
 const [AXIAL, CORONAL, SAGITTAL, RENDER] = [0, 1, 2, 4];  // NiiVue's numbers
 const WINDOWING = 9;
 const whole = (sliceType) => [{ sliceType, position: [0, 0, 1, 1] }];
@@ -52,13 +53,17 @@ function bytesOf(id) {
   return bytes;
 }
 
+const nextFrame = () => new Promise((resolve) => { requestAnimationFrame(() => setTimeout(resolve)); });
+
 function inflated(id) {
   return new Response(new Blob([bytesOf(id)]).stream().pipeThrough(new DecompressionStream('gzip')));
 }
 
 async function loadNiiVue() {
   const script = document.createElement('script');
-  script.textContent = await inflated('niivue').text();
+  const source = inflated('niivue').text();
+  await nextFrame();  // the page is seen before NiiVue is read, which takes a while
+  script.textContent = await source;
   document.head.append(script);
   return globalThis.niivue;
 }
@@ -69,6 +74,7 @@ class Viewer {
     this.page = page;
     this.scale = document.getElementById('scale');
     this.images = new Map();
+    this.bytes = new Map(['classes', page.shown].map((id) => [id, inflated(`volume-${id}`).arrayBuffer()]));
     this.hidden = new Set();
     this.modality = page.shown;
     this.view = 'planes';
@@ -78,8 +84,8 @@ class Viewer {
       logLevel: 'error', loadingText: '', dragAndDropEnabled: false, scrollRequiresFocus: true,
       isRadiologicalConvention: true, sagittalNoseLeft: true,
       isOrientationTextVisible: page.oriented, showAllOrientationMarkers: true, fontColor: [0.85, 0.88, 0.92, 1],
-      crosshairColor: [1, 1, 1, 1], crosshairWidthUnit: 'mm', crosshairWidth: 0.6, crosshairGap: 20, show3Dcrosshair: true,
-      isRuler: true, dragMode: WINDOWING,
+      crosshairColor: [1, 1, 1, 1], crosshairWidthUnit: 'mm', crosshairWidth: 0.5, crosshairGap: 24,
+      show3Dcrosshair: true, isRuler: true, dragMode: WINDOWING,
     });
     this.nv.onLocationChange = (location) => this.onMove(location);
     this.nv.drawRuler = () => this.drawScale();  // NiiVue's own is missing in radiological convention
@@ -87,6 +93,8 @@ class Viewer {
 
   async open(canvas, opacity) {
     await this.nv.attachToCanvas(canvas);
+    this.shaders = [this.nv.blurShader, this.nv.sobelFirstOrderShader];
+    this.computeGradient(false);
     this.overlay = await this.image('classes');
     this.overlay.opacity = opacity;
     this.paint();
@@ -94,7 +102,8 @@ class Viewer {
     this.nv.isBusy = true;  // NiiVue would draw at each of these steps
     this.nv.volumes = [volume, this.overlay];
     this.nv.setVolume(volume, 0);
-    this.nv.setRenderAzimuthElevation(this.nv.mm2frac(this.page.focus)[0] > 0.5 ? 120 : 240, 15);  // from the tumour's side
+    const onTheRight = this.nv.mm2frac(this.page.focus)[0] > 0.5;
+    this.nv.setRenderAzimuthElevation(onTheRight ? 120 : 240, 15);  // from the tumour's side
     this.nv.scene.volScaleMultiplier = 1.25;
     this.goTo(this.page.focus);
     this.nv.isBusy = false;
@@ -113,7 +122,9 @@ class Viewer {
 
   async image(id) {
     if (!this.images.has(id)) {
-      this.images.set(id, inflated(`volume-${id}`).arrayBuffer().then(
+      const bytes = this.bytes.get(id) ?? inflated(`volume-${id}`).arrayBuffer();
+      this.bytes.delete(id);
+      this.images.set(id, bytes.then(
         (url) => this.library.NVImage.loadFromUrl({ url, name: `${id}.nii`, colormap: 'gray' })));
     }
     return this.images.get(id);
@@ -130,18 +141,31 @@ class Viewer {
 
   async showView(id) {
     this.view = id;
-    if (!this.lit && (id === 'all' || id === 'volume')) {
+    const [before, now] = [this.gradient, id === 'all' || id === 'volume'];
+    this.computeGradient(now);
+    if (now && !this.lit) {
       this.lit = true;
       await this.nv.setVolumeRenderIllumination(0.6);
-      await this.nv.setGradientOpacity(0.6);  // a brain of glass, in which the tumour is seen
+      await this.nv.setGradientOpacity(0.4);  // a brain of glass, in which the tumour is seen
+    } else if (now && !before) {
+      this.nv.updateGLVolume();
     }
     this.arrange();
+  }
+
+  // NiiVue takes the volume's gradient at every change of a colour. Only a 3-D view needs it, and without a GPU it
+  // takes a second, so else its two shaders draw a single pixel.
+  computeGradient(wanted) {
+    this.gradient = wanted;
+    const idle = (shader) => ({ uniforms: {}, use: (gl) => { shader.use(gl); gl.viewport(0, 0, 1, 1); } });
+    [this.nv.blurShader, this.nv.sobelFirstOrderShader] = wanted ? this.shaders : this.shaders.map(idle);
   }
 
   arrange() {
     const { clientWidth, clientHeight } = this.nv.canvas;
     const layouts = clientWidth > WIDE_FROM * clientHeight ? WIDE : SQUARE;
-    this.nv.setCustomLayout(layouts[this.view] ?? SINGLE[this.view]);
+    const layout = layouts[this.view] ?? SINGLE[this.view];
+    if (layout !== this.nv.getCustomLayout()) this.nv.setCustomLayout(layout);  // which draws
   }
 
   // A bar of some centimetres at the lower left of the first plane.
@@ -150,7 +174,8 @@ class Viewer {
     const tile = screenSlices.find(({ axCorSag }) => axCorSag !== RENDER);
     this.scale.hidden = !tile;
     if (!tile) return;
-    const [left, top, width, height] = tile.leftTopWidthHeight.map((length) => length * canvas.clientWidth / canvas.width);
+    const share = canvas.clientWidth / canvas.width;
+    const [left, top, width, height] = tile.leftTopWidthHeight.map((length) => length * share);
     Object.assign(this.scale.style, {
       left: `${left + 10}px`, top: `${top + height - 10}px`, width: `${SCALE_MM * width / Math.abs(tile.fovMM[0])}px`,
     });
@@ -167,7 +192,8 @@ class Viewer {
     const table = [{ value: 0, colour: [0, 0, 0], alpha: 0 }, ...shown.map((entry) => ({ ...entry, alpha: 255 }))];
     const channel = (index) => table.map(({ colour }) => colour[index]);
     this.overlay.setColormapLabel({
-      R: channel(0), G: channel(1), B: channel(2), A: table.map(({ alpha }) => alpha), I: table.map(({ value }) => value),
+      R: channel(0), G: channel(1), B: channel(2),
+      A: table.map(({ alpha }) => alpha), I: table.map(({ value }) => value),
     });
   }
 
@@ -177,7 +203,8 @@ class Viewer {
   }
 
   resetContrast() {
-    for (const volume of this.nv.volumes.slice(0, 1)) [volume.cal_min, volume.cal_max] = [volume.robust_min, volume.robust_max];
+    const [volume] = this.nv.volumes;
+    [volume.cal_min, volume.cal_max] = [volume.robust_min, volume.robust_max];
     this.nv.updateGLVolume();
   }
 
