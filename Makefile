@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-slow lint model clean
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/brats-trt demo -o demo-output
@@ -20,6 +20,15 @@ lint: $(VENV)/.installed-lint
 	$(VENV)/bin/stubtest --allowlist .stubtest-allow --ignore-unused-allowlist --mypy-config-file pyproject.toml \
 	  brats_trt._host $$($(VENV)/bin/python -I -c $(IF_BUILT))
 	$(VENV)/bin/clang-format --dry-run --Werror $$(find csrc brats_trt/kernels -name '*.?pp' -o -name '*.cu*')
+
+# The demo's model from nothing: hours, about 8 GB of disk. Stopped at any moment, the same command goes on.
+# TORCH names the PyTorch to install; the CPU's build is enough.
+TORCH ?= torch
+MODEL_OUTPUT ?= training-output
+model: $(VENV)/.installed-train
+	$(VENV)/bin/python training/train.py --recipe demo -o $(MODEL_OUTPUT)
+	$(VENV)/bin/python training/export.py $(MODEL_OUTPUT)/checkpoint.pt -o $(MODEL_OUTPUT) --name demo
+	$(VENV)/bin/python training/judge.py $(MODEL_OUTPUT)/demo.onnx -o $(MODEL_OUTPUT)
 
 # The runner of TensorRT engines, where it was built.
 IF_BUILT := "from importlib.util import find_spec; print('brats_trt._tensorrt' if find_spec('brats_trt._tensorrt') else '')"
@@ -42,6 +51,11 @@ $(VENV)/.installed-test: $(VENV)/.installed
 
 $(VENV)/.installed-lint: $(VENV)/.installed-test
 	$(VENV)/bin/pip install --quiet '.[lint]'
+	touch $@
+
+$(VENV)/.installed-train: $(VENV)/.installed
+	$(VENV)/bin/pip install --quiet '$(TORCH)'
+	$(VENV)/bin/pip install --quiet '.[train]'
 	touch $@
 
 clean:

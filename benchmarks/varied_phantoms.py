@@ -29,7 +29,7 @@ def varied_phantom(seed: int, shape: tuple[int, int, int] = SHAPE) -> dict[Modal
     random = np.random.default_rng(np.random.SeedSequence((seed, 1)))
     window, axes = _brain_window(shape, brats_affine(shape))
     lesion = place_lesion(random)
-    head = make_head(random, axes, lesion.mass)
+    head = make_head(random, axes, [lesion.mass])
     tumour = grow_tumour(random, axes, lesion, head)
     kind = random.choice(["enhancing", "plain", "none"], p=[0.5, 0.2, 0.3])
     if kind == "none":

@@ -6,6 +6,7 @@ ascending x, y, z. A warp says where in the atlas a voxel's tissue comes from.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +16,32 @@ from .atlas import Atlas, load_atlas
 from .fields import Axes, FloatArray, gather_linear, resample, smooth_noise
 
 HEAD_SCALE = (0.92, 0.94)
-TILT_DEGREES = 2.0
-# Deviation (mm) and wavelength (mm) of the warps: the head's proportions, then the course of the folds.
-PROPORTIONS = (1.6, 70.0)
-FOLDS = (0.9, 12.0)
 # T1 of the atlas where a voxel is taken for all fluid and for all tissue, and its mean in each tissue.
 FLUID_T1, TISSUE_T1 = 85.0, 150.0
 WHITE_T1, GREY_T1, CSF_T1 = 223.0, 165.0, 66.0
+
+
+@dataclass(frozen=True)
+class HeadShape:
+    """How far heads differ from the atlas.
+
+    Attributes
+    ----------
+    scale
+        The least and the greatest size, relative to the atlas.
+    stretch
+        Deviation of the logarithm of the size along each axis, on top.
+    tilt
+        The greatest angle about each axis, in degrees.
+    proportions, folds
+        Deviation and wavelength (mm) of the warps: the head's proportions, then the course of the folds.
+    """
+
+    scale: tuple[float, float] = HEAD_SCALE
+    stretch: float = 0.0
+    tilt: float = 2.0
+    proportions: tuple[float, float] = (1.6, 70.0)
+    folds: tuple[float, float] = (0.9, 12.0)
 
 
 @dataclass(frozen=True)
@@ -31,6 +51,9 @@ class Mass:
     centre: tuple[float, float, float]
     radius: float
     shift: float
+
+
+DEMO_SHAPE = HeadShape()
 
 
 @dataclass(frozen=True)
@@ -47,11 +70,11 @@ class Head:
     brain: NDArray[np.bool_]
 
 
-def make_head(rng: np.random.Generator, axes: Axes, mass: Mass) -> Head:
-    """Tissues at every voxel of ``axes`` (head mm, ascending)."""
+def make_head(rng: np.random.Generator, axes: Axes, masses: Sequence[Mass], *, shape: HeadShape = DEMO_SHAPE) -> Head:
+    """Tissues at every voxel of ``axes`` (head mm, ascending), pushed aside by each of ``masses``."""
     atlas = load_atlas()
     near = _depth(atlas, axes) > -0.9
-    positions = _sources(rng, axes, mass, near)
+    positions = _sources(rng, axes, masses, near, shape)
     maps, affine = _fine_maps(atlas)
     voxels = ((positions - affine[:3, 3]) / np.diag(affine)[:3]).astype(np.float32)
     t1, grey, white, brain = gather_linear(maps, voxels).T
@@ -93,21 +116,30 @@ def _fine_maps(atlas: Atlas) -> tuple[FloatArray, NDArray[np.float64]]:
     return np.stack(maps, axis=-1), affine
 
 
-def _sources(rng: np.random.Generator, axes: Axes, mass: Mass, near: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _sources(
+    rng: np.random.Generator, axes: Axes, masses: Sequence[Mass], near: NDArray[np.bool_], shape: HeadShape
+) -> NDArray[np.float32]:
     """Atlas positions (N, 3) in mm from which the voxels of ``near`` take their tissue."""
-    scale = rng.uniform(*HEAD_SCALE)
-    angles = np.deg2rad(rng.normal(0, TILT_DEGREES / 2, 3).clip(-TILT_DEGREES, TILT_DEGREES))
+    scale = np.full(3, rng.uniform(*shape.scale))
+    angles = np.deg2rad(rng.normal(0, shape.tilt / 2, 3).clip(-shape.tilt, shape.tilt))
+    if shape.stretch:
+        scale *= np.exp(rng.normal(0, shape.stretch, 3))
     grid = np.meshgrid(*(a.astype(np.float32) for a in axes), indexing="ij", sparse=True)
     points = np.stack([np.broadcast_to(g, near.shape)[near] for g in grid], axis=-1)
-    offset = points - np.array(mass.centre, dtype=np.float32)
-    reach = np.sqrt((offset**2).sum(axis=1)) / np.float32(mass.radius)
-    push = np.float32(mass.shift / mass.radius) * np.exp(0.5 * (1 - reach**2))
-    # The skull holds the surface in place.
-    points -= offset * (push * np.clip(_depth(load_atlas(), axes)[near], 0, 1))[:, None]
-    for deviation, wavelength in (PROPORTIONS, FOLDS):
+    depth = np.clip(_depth(load_atlas(), axes)[near], 0, 1)  # the skull holds the surface in place
+    points -= sum(_push(points, mass, depth) for mass in masses)
+    for deviation, wavelength in (shape.proportions, shape.folds):
         for axis in range(3):
             points[:, axis] += np.float32(deviation) * smooth_noise(rng, axes, wavelength)[near]
     return np.asarray(points @ (_rotation(angles) / scale).astype(np.float32))
+
+
+def _push(points: FloatArray, mass: Mass, depth: FloatArray) -> FloatArray:
+    """How far (mm) a mass moves each point (N, 3), the less the nearer to the surface (`depth` 0) it lies."""
+    offset = points - np.array(mass.centre, dtype=np.float32)
+    reach = np.sqrt((offset**2).sum(axis=1)) / np.float32(mass.radius)
+    push = np.float32(mass.shift / mass.radius) * np.exp(0.5 * (1 - reach**2))
+    return np.asarray(offset * (push * depth)[:, None], dtype=np.float32)
 
 
 def _rotation(angles: NDArray[np.float64]) -> NDArray[np.float64]:

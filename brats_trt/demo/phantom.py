@@ -72,7 +72,7 @@ def make_phantom(seed: int = 0, shape: tuple[int, int, int] = (240, 240, 155)) -
     window, axes = _brain_window(shape, affine)
     where, head_rng, tumour_rng, *scans = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(7))
     lesion = place_lesion(where)
-    head = make_head(head_rng, axes, lesion.mass)
+    head = make_head(head_rng, axes, [lesion.mass])
     tumour = grow_tumour(tumour_rng, axes, lesion, head)
     volumes = {
         modality: _place(render(scan, axes, modality, head, tumour), window, shape)

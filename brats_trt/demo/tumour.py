@@ -27,17 +27,34 @@ EDGE_MM = 0.45
 
 @dataclass(frozen=True)
 class Lesion:
-    """Where the tumour is and how large: radius of the rim's outside, its thickness and the oedema's reach in mm."""
+    """Where the tumour is and how large.
+
+    Attributes
+    ----------
+    centre
+        Head mm.
+    radius, thickness, reach
+        Of the rim's outside, of the rim, and how far oedema goes, in mm; one that is negative means none.
+    stretch
+        Deviation of the logarithm of the radius along each axis.
+    swell
+        Deviation of the logarithm of the radius over 26 and over 11 mm.
+    softness
+        The radius over the displacement (mm) of the tissue around it.
+    """
 
     centre: tuple[float, float, float]
     radius: float
     thickness: float
     reach: float
+    stretch: float = 0.12
+    swell: tuple[float, float] = (0.13, 0.06)
+    softness: float = 3.5
 
     @property
     def mass(self) -> Mass:
         """The displacement that it causes."""
-        return Mass(self.centre, self.radius + 4, self.radius / 3.5)
+        return Mass(self.centre, self.radius + 4, self.radius / self.softness)
 
 
 @dataclass(frozen=True)
@@ -68,7 +85,7 @@ def place_lesion(rng: np.random.Generator) -> Lesion:
 
 def grow_tumour(rng: np.random.Generator, axes: Axes, lesion: Lesion, head: Head) -> Tumour:
     """The tumour on ``axes`` (head mm, ascending) in ``head``."""
-    distance = _deformed_distance(rng, axes, lesion.centre)
+    distance = _deformed_distance(rng, axes, lesion)
     thickness = lesion.thickness * np.clip(1 + 0.3 * smooth_noise(rng, axes, 16), 0.6, 1.7)
     core = sigmoid_step(distance - (np.float32(lesion.radius) - thickness), EDGE_MM) * head.brain
     solid = sigmoid_step(distance - np.float32(lesion.radius), EDGE_MM) * head.brain
@@ -79,14 +96,15 @@ def grow_tumour(rng: np.random.Generator, axes: Axes, lesion: Lesion, head: Head
     return Tumour(core, solid, whole, _label(core, solid, whole))
 
 
-def _deformed_distance(rng: np.random.Generator, axes: Axes, centre: tuple[float, float, float]) -> FloatArray:
+def _deformed_distance(rng: np.random.Generator, axes: Axes, lesion: Lesion) -> FloatArray:
     """Distance (mm) to the centre, in a metric that noise makes irregular."""
-    offsets = [(a - c).astype(np.float32) for a, c in zip(axes, centre, strict=True)]
-    stretch = np.exp(rng.normal(0, 0.12, 3)).astype(np.float32)
+    offsets = [(a - c).astype(np.float32) for a, c in zip(axes, lesion.centre, strict=True)]
+    stretch = np.exp(rng.normal(0, lesion.stretch, 3)).astype(np.float32)
     stretch /= stretch.prod() ** np.float32(1 / 3)
     x, y, z = np.meshgrid(*(o / s for o, s in zip(offsets, stretch, strict=True)), indexing="ij", sparse=True)
     distance = np.sqrt(x * x + y * y + z * z)
-    swell = 0.13 * smooth_noise(rng, axes, 26) + 0.06 * smooth_noise(rng, axes, 11)
+    coarse, fine = lesion.swell
+    swell = coarse * smooth_noise(rng, axes, 26) + fine * smooth_noise(rng, axes, 11)
     return np.asarray(distance * np.exp(-np.clip(swell, -0.3, 0.3)), dtype=np.float32)
 
 
