@@ -29,8 +29,8 @@ from samples import SETS, make_sample, samples, validation_crop  # noqa: E402
 from brats_trt.errors import EngineError  # noqa: E402
 
 STAGES = (
-    Stage("a", size=32, voxel_mm=6.0, steps=3, minutes=5, rate=2e-3, geometries=2),
-    Stage("b", size=32, voxel_mm=6.0, steps=2, minutes=5, rate=1e-3, geometries=2),
+    Stage("a", size=32, voxel_mm=6.0, steps=3, rate=2e-3, geometries=2),
+    Stage("b", size=32, voxel_mm=6.0, steps=2, rate=1e-3, geometries=2),
 )
 TINY = Recipe(
     "tiny", STAGES, base=1, precision="fp32", absent=0.5, validation_every=2, validation_cases=1, checkpoint_every=2
@@ -127,13 +127,6 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
     (tmp_path / "x.pt").write_bytes(b"no checkpoint")
     with pytest.raises(EngineError, match="is no checkpoint of a training run"):
         checkpoints.averaged_weights(tmp_path / "x.pt")
-
-
-def test_a_stage_without_time_left_ends_and_says_so(tmp_path):
-    hurried = replace(TINY, stages=tuple(replace(stage, minutes=0.0) for stage in STAGES))
-    run = train(hurried, tmp_path, machine=ALONE)
-    assert run.progress.cut_short == ("a", "b")
-    assert [(entry["stage"], entry["step"]) for entry in steps_of(tmp_path)] == [(0, 0), (1, 0)]
 
 
 def test_the_log_has_every_step_and_the_validations(finished):

@@ -28,14 +28,11 @@ class Progress:
         The stage, and how many of its steps are done.
     seconds
         That the stage has taken, over all sessions.
-    cut_short
-        Names of stages that ended by their time.
     """
 
     stage: int = 0
     step: int = 0
     seconds: float = 0.0
-    cut_short: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -79,16 +79,13 @@ def train(
     log.rewind(run.progress.stage, run.progress.step)
     while run.progress.stage < len(recipe.stages):
         _run_stage(recipe, folder, machine, run, log, listen)
-        stage = recipe.stages[run.progress.stage]
-        cut = (stage.name,) if run.progress.step < stage.steps else ()
-        run.progress.cut_short += cut
         run.progress.stage, run.progress.step, run.progress.seconds = run.progress.stage + 1, 0, 0.0
         save_run(folder / CHECKPOINT, recipe, run)
     return run
 
 
 def _run_stage(recipe: Recipe, folder: Path, machine: Machine, run: Run, log: RunLog, listen: Listener) -> None:
-    """The steps of a stage that are left, as far as its time allows."""
+    """The steps of a stage that are left."""
     progress, stage = run.progress, recipe.stages[run.progress.stage]
     left = samples(recipe, progress.stage, progress.step, folder / GEOMETRIES, workers=machine.workers)
     before = monotonic()
@@ -105,8 +102,6 @@ def _run_stage(recipe: Recipe, folder: Path, machine: Machine, run: Run, log: Ru
             if progress.step % recipe.checkpoint_every == 0:
                 save_run(folder / CHECKPOINT, recipe, run)
             listen(run, loss)
-            if progress.seconds > 60 * stage.minutes:
-                return
     finally:
         left.close()
 

@@ -30,8 +30,6 @@ class Stage:
         Of the phantoms that crops are made of.
     steps
         How many; the learning rate follows a cosine over them, from `rate` to a twentieth of it.
-    minutes
-        After so much time the stage ends even if steps are left; such a run is not reproducible, and its log says so.
     geometries
         Number of heads; each is scanned anew whenever it is drawn.
     """
@@ -40,7 +38,6 @@ class Stage:
     size: int
     voxel_mm: float
     steps: int
-    minutes: float
     rate: float
     geometries: int
 
@@ -97,16 +94,16 @@ RECIPES: Mapping[str, Recipe] = {
         Recipe(
             "demo",
             stages=(
-                Stage("64", size=64, voxel_mm=2.0, steps=5000, minutes=28, rate=2.5e-3, geometries=400),
-                Stage("96", size=96, voxel_mm=1.5, steps=2000, minutes=27, rate=1.5e-3, geometries=300),
-                Stage("128", size=128, voxel_mm=1.1, steps=2700, minutes=92, rate=1.2e-3, geometries=400),
+                Stage("64", size=64, voxel_mm=2.0, steps=5000, rate=2.5e-3, geometries=400),
+                Stage("96", size=96, voxel_mm=1.5, steps=2000, rate=1.5e-3, geometries=300),
+                Stage("128", size=128, voxel_mm=1.1, steps=2700, rate=1.2e-3, geometries=400),
             ),
         ),
         Recipe(
             "smoke",
             stages=(
-                Stage("first", size=32, voxel_mm=6.0, steps=4, minutes=5, rate=2e-3, geometries=2),
-                Stage("second", size=64, voxel_mm=6.0, steps=2, minutes=5, rate=1e-3, geometries=2),
+                Stage("first", size=32, voxel_mm=6.0, steps=4, rate=2e-3, geometries=2),
+                Stage("second", size=64, voxel_mm=6.0, steps=2, rate=1e-3, geometries=2),
             ),
             base=1,
             precision="fp32",

@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     console = Console(stderr=True)
     try:
         recipe, weights = _recipe(options)
-        run = _train(recipe, options, weights, console)
+        _train(recipe, options, weights, console)
     except BratsTrtError as fault:
         console.print(f"[bold red]error:[/] {fault}", highlight=False)
         return 2
@@ -42,8 +42,6 @@ def main(arguments: list[str] | None = None) -> int:
     entries = RunLog(options.output / LOG).read()
     picture = draw_curves(entries, [stage.name for stage in recipe.stages], f"{recipe.name}, seed {recipe.seed}")
     save_png(picture, options.output / CURVES, overwrite=True)
-    for name in run.progress.cut_short:
-        console.print(f"stage {name} ended by its time, before its steps were done: another run may differ")
     console.print(f"done: {options.output}")
     return 0
 
@@ -76,7 +74,7 @@ def _recipe(options: argparse.Namespace) -> tuple[Recipe, dict[str, Any] | None]
     return replace(RECIPES[options.recipe], **changes), weights
 
 
-def _train(recipe: Recipe, options: argparse.Namespace, weights: dict[str, Any] | None, console: Console) -> Run:
+def _train(recipe: Recipe, options: argparse.Namespace, weights: dict[str, Any] | None, console: Console) -> None:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -93,7 +91,7 @@ def _train(recipe: Recipe, options: argparse.Namespace, weights: dict[str, Any] 
             done = sum(earlier.steps for earlier in recipe.stages[: run.progress.stage]) + run.progress.step
             bar.update(task, completed=done, description=f"stage {stage.name}, loss {loss:.3f}")
 
-        return train(recipe, options.output, machine=machine, weights=weights, listen=listen)
+        train(recipe, options.output, machine=machine, weights=weights, listen=listen)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The forty cases that a model is judged by and never trained on: kinds and seeds.
 
-Ten tumours in typical images and in images with each kind of artefact, and ten heads without a tumour. A rim that takes
-up contrast agent shows in T1ce alone, so that no case lacks that image.
+Each kind of tumour in typical images and in images with artefacts, and heads without a tumour. A rim that takes up
+contrast agent shows in T1ce alone, so that no case lacks that image.
 """
 
 from __future__ import annotations

@@ -23,18 +23,6 @@ from .lesions import TISSUES
 from .regimes import IMAGE_KINDS, REGIMES, Scanner
 
 MIXED = "mixed"
-# How often an artefact is seen in a modality (the last three: in a case) of mixed images.
-CHANCES: Mapping[str, float] = {
-    "foreign": 0.06,
-    "bias": 0.20,
-    "noise": 0.20,
-    "blur": 0.20,
-    "anisotropic": 0.15,
-    "motion": 0.08,
-    "missing-slices": 0.05,
-    "stripping": 0.15,
-    "replaced": 0.10,
-}
 # Only modalities whose part others can take over are replaced by noise or get a foreign contrast: uptake of contrast
 # agent shows in T1ce alone, and labels that no image shows would teach a network to guess.
 REPLACEABLE: tuple[Modality, ...] = ("t1", "t2", "flair")
@@ -70,7 +58,7 @@ def scan_geometry(geometry: Geometry, image: str, seed: int) -> Scan:
     number = (*IMAGE_KINDS, MIXED).index(image)
     sequence = np.random.SeedSequence((regime.stream, 100 + number, geometry.seed, seed))
     plan_rng, strip_rng, *scans = (np.random.default_rng(s) for s in sequence.spawn(2 + len(MODALITIES)))
-    plan = _plan(plan_rng, image)
+    plan = _plan(plan_rng, image, regime.scanner)
     labels = _on_grid(geometry, geometry.labels, np.uint8)
     left, kept = np.zeros_like(geometry.brain), geometry.brain
     if plan.stripping:
@@ -83,7 +71,7 @@ def scan_geometry(geometry: Geometry, image: str, seed: int) -> Scan:
     return Scan(volumes, labels)
 
 
-def _plan(rng: np.random.Generator, image: str) -> _Plan:
+def _plan(rng: np.random.Generator, image: str, scanner: Scanner) -> _Plan:
     one = REPLACEABLE[int(rng.integers(len(REPLACEABLE)))]
     if image != MIXED:
         only = image in ("replaced", "foreign")
@@ -92,16 +80,15 @@ def _plan(rng: np.random.Generator, image: str) -> _Plan:
             lost = MODALITIES[int(rng.integers(len(MODALITIES)))]
             seen = {m: frozenset([image] if m == lost else []) for m in MODALITIES}
         return _Plan(seen, stripping=image == "stripping")
-    draws = {m: {name for name, chance in CHANCES.items() if rng.random() < chance} for m in MODALITIES}
-    replaced = rng.random() < CHANCES["replaced"]
+    draws = {m: {name for name, chance in scanner.chances.items() if rng.random() < chance} for m in MODALITIES}
+    replaced = rng.random() < scanner.chance_replaced
     for modality, names in draws.items():
-        names.discard("replaced")
         if modality not in REPLACEABLE:
             names.discard("foreign")
         if replaced and modality == one:
             names.add("replaced")
     seen = {m: frozenset(names) for m, names in draws.items()}
-    return _Plan(seen, stripping=bool(rng.random() < CHANCES["stripping"]))
+    return _Plan(seen, stripping=bool(rng.random() < scanner.chance_stripping))
 
 
 def _image(
