@@ -64,18 +64,6 @@ class Growth:
     swell: Range = (0.14, 0.06)
 
 
-# How often each artefact is seen in a modality of mixed images.
-CHANCES: Mapping[str, float] = {
-    "contrast": 0.20,
-    "foreign": 0.06,
-    "bias": 0.20,
-    "noise": 0.20,
-    "blur": 0.20,
-    "anisotropic": 0.15,
-    "motion": 0.08,
-    "missing-slices": 0.05,
-}
-
 SOLID = (90.0, 90.0)  # a thickness that leaves no core
 
 TUMOURS: Mapping[str, Growth] = {
@@ -120,10 +108,6 @@ class Scanner:
         Thickness (mm) of slices in anisotropic images.
     ghosts, ghost_shift
         Number of ghosts of a moved head, and how far apart they are (mm).
-    chances
-        How often each artefact is seen in a modality of mixed images.
-    chance_stripping, chance_replaced
-        How often the skull stripper errs, and one modality is noise, in a case of mixed images.
     """
 
     looks: Mapping[Modality, Appearance] = field(default_factory=lambda: APPEARANCES)
@@ -140,9 +124,30 @@ class Scanner:
     slices: Range = (2.0, 5.0)
     ghosts: tuple[int, int] = (1, 3)
     ghost_shift: Range = (3.0, 18.0)
-    chances: Mapping[str, float] = field(default_factory=lambda: CHANCES)
-    chance_stripping: float = 0.15
-    chance_replaced: float = 0.10
+
+
+# How often each artefact is seen in a modality of mixed images.
+CHANCES: Mapping[str, float] = {
+    "contrast": 0.20,
+    "foreign": 0.06,
+    "bias": 0.20,
+    "noise": 0.20,
+    "blur": 0.20,
+    "anisotropic": 0.15,
+    "motion": 0.08,
+    "missing-slices": 0.05,
+}
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """How often mixed images show what: artefacts in each modality, and, in a case, stripping that erred and noise in
+    one modality's place.
+    """
+
+    artefacts: Mapping[str, float] = field(default_factory=lambda: CHANCES)
+    stripping: float = 0.15
+    replaced: float = 0.10
 
 
 @dataclass(frozen=True)
@@ -163,6 +168,7 @@ class Regime:
     tumours: Mapping[str, Growth]
     scanner: Scanner
     patch_wavelength: float
+    mixture: Mixture = field(default_factory=Mixture)
 
     @property
     def digest(self) -> str:

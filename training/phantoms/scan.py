@@ -20,7 +20,7 @@ from . import artefacts
 from .contrast import Means, draw_means
 from .geometry import DETAIL_STEP, Geometry
 from .lesions import TISSUES
-from .regimes import IMAGE_KINDS, REGIMES, Scanner
+from .regimes import IMAGE_KINDS, REGIMES, Mixture, Scanner
 
 MIXED = "mixed"
 # Only modalities whose part others can take over are replaced by noise or get a foreign contrast: uptake of contrast
@@ -58,7 +58,7 @@ def scan_geometry(geometry: Geometry, image: str, seed: int) -> Scan:
     number = (*IMAGE_KINDS, MIXED).index(image)
     sequence = np.random.SeedSequence((regime.stream, 100 + number, geometry.seed, seed))
     plan_rng, strip_rng, *scans = (np.random.default_rng(s) for s in sequence.spawn(2 + len(MODALITIES)))
-    plan = _plan(plan_rng, image, regime.scanner)
+    plan = _plan(plan_rng, image, regime.mixture)
     labels = _on_grid(geometry, geometry.labels, np.uint8)
     left, kept = np.zeros_like(geometry.brain), geometry.brain
     if plan.stripping:
@@ -71,7 +71,7 @@ def scan_geometry(geometry: Geometry, image: str, seed: int) -> Scan:
     return Scan(volumes, labels)
 
 
-def _plan(rng: np.random.Generator, image: str, scanner: Scanner) -> _Plan:
+def _plan(rng: np.random.Generator, image: str, mixture: Mixture) -> _Plan:
     one = REPLACEABLE[int(rng.integers(len(REPLACEABLE)))]
     if image != MIXED:
         only = image in ("replaced", "foreign")
@@ -80,15 +80,15 @@ def _plan(rng: np.random.Generator, image: str, scanner: Scanner) -> _Plan:
             lost = MODALITIES[int(rng.integers(len(MODALITIES)))]
             seen = {m: frozenset([image] if m == lost else []) for m in MODALITIES}
         return _Plan(seen, stripping=image == "stripping")
-    draws = {m: {name for name, chance in scanner.chances.items() if rng.random() < chance} for m in MODALITIES}
-    replaced = rng.random() < scanner.chance_replaced
+    draws = {m: {name for name, chance in mixture.artefacts.items() if rng.random() < chance} for m in MODALITIES}
+    replaced = rng.random() < mixture.replaced
     for modality, names in draws.items():
         if modality not in REPLACEABLE:
             names.discard("foreign")
         if replaced and modality == one:
             names.add("replaced")
     seen = {m: frozenset(names) for m, names in draws.items()}
-    return _Plan(seen, stripping=bool(rng.random() < scanner.chance_stripping))
+    return _Plan(seen, stripping=bool(rng.random() < mixture.stripping))
 
 
 def _image(
