@@ -21,7 +21,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from run_log import RunLog
 
 from brats_trt.errors import BratsTrtError
-from brats_trt.pictures.png import save_png
+from brats_trt.files import write_whole
+from brats_trt.pictures.png import encode_png
 
 CURVES = "curves.png"
 
@@ -41,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     entries = RunLog(options.output / LOG).read()
     picture = draw_curves(entries, [stage.name for stage in recipe.stages], f"{recipe.name}, seed {recipe.seed}")
-    save_png(picture, options.output / CURVES, overwrite=True)
+    write_whole(options.output / CURVES, encode_png(picture))
     console.print(f"done: {options.output}")
     return 0
 
