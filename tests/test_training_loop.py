@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -17,6 +16,7 @@ import judge  # noqa: E402
 import train as train_module  # noqa: E402
 from augmentation import Augmentation, augment  # noqa: E402
 from curves import draw_curves  # noqa: E402
+from judgement import report  # noqa: E402
 from loop import CHECKPOINT, LOG, Machine, learning_rate, start_run, train  # noqa: E402
 from losses import LossWeights, cascade_loss, overlap_loss  # noqa: E402
 from network import Logits  # noqa: E402
@@ -27,6 +27,7 @@ from run_log import RunLog  # noqa: E402
 from samples import SETS, make_sample, samples, validation_crop  # noqa: E402
 
 from brats_trt.errors import EngineError  # noqa: E402
+from brats_trt.spec import MODALITIES  # noqa: E402
 
 STAGES = (
     Stage("a", size=32, voxel_mm=6.0, steps=3, rate=2e-3, geometries=2),
@@ -273,27 +274,53 @@ def test_the_commands_train_and_export(tmp_path, monkeypatch):
     assert export_module.main([str(tmp_path / "x.onnx"), *target]) == 2
 
 
-def test_judging_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
+@pytest.fixture
+def blind(monkeypatch):
+    """A model that finds nothing; what it was given."""
     runs = []
 
-    class Perfect:
-        def __init__(self, model):
+    class Blind:
+        def __init__(self, model, **options):
             pass
 
         def run(self, volumes):
-            runs.append(volumes)
-            return SimpleNamespace(labels=(volumes["t1ce"] > 10**6).astype(np.uint8))
+            runs.append(tuple(volumes))
+            return SimpleNamespace(labels=np.zeros_like(next(iter(volumes.values())), np.uint8))
 
-    monkeypatch.setattr(judge, "Segmenter", Perfect)
+    monkeypatch.setattr(judge, "Segmenter", Blind)
+    return runs
+
+
+CASES = [case for case in HELD_OUT_CASES if case.tumour in ("none", "ring")][:4]  # the last has no tumour
+
+
+def test_judging_goes_on_where_it_was_stopped(tmp_path, blind):
     model, kept = tmp_path / "x.onnx", tmp_path / "kept.jsonl"
     model.write_bytes(b"a model")
-    cases = [case for case in HELD_OUT_CASES if case.tumour in ("none", "ring")][:3]
-    for number in (1, 3):
-        scores = list(judge.judge(model, kept, cases[:number], voxel_mm=6.0))
-    assert len(runs) == 3
-    assert [score.name for score in scores] == [case.name for case in cases]
+    absences = (judge.COMPLETE, ("t1", "flair"))
+    for number in (1, 4):
+        rows = list(judge.judge(model, kept, CASES[:number], absences=absences, voxel_mm=6.0))
+    with kept.open("a") as file:
+        file.write('{"model": "cut o')
+    assert blind == [MODALITIES, ("t2", "t1ce")] * 4
+    assert list(judge.judge(model, kept, CASES, absences=absences, voxel_mm=6.0)) == rows
+    assert len(blind) == 8, "all of them were kept"
+    model.write_bytes(b"another model")
+    assert list(judge.judge(model, kept, CASES[:1], voxel_mm=6.0)) != [rows[0][:1]]
+    assert len(blind) == 9
+
+
+def test_what_is_judged_is_told_by_kind_and_by_what_was_given(tmp_path, blind):
+    (tmp_path / "x.onnx").write_bytes(b"a model")
+    absences = (judge.COMPLETE, *judge.INCOMPLETE[:6])
+    rows = judge.judge(tmp_path / "x.onnx", tmp_path / "kept.jsonl", CASES, absences=absences, voxel_mm=6.0)
+    scores = [score for row in rows for score in row]
     assert all(score.found_ml == 0 for score in scores)
-    assert {score.dice["whole tumour"] for score in scores if score.tumour == "none"} <= {1.0}
-    text = judge.report(scores)
-    assert "| ring |" in text
-    assert json.loads(kept.read_text().splitlines()[0])["model"] == scores[0].model
+    assert {score.dice["whole tumour"] for score in scores} == {0.0, 1.0}
+    text = report(scores)
+    number = sum(case.tumour == "ring" for case in CASES)
+    assert f"| ring | {number} | 0.000 | 0.000 | 0.000 |" in text
+    assert f"| {CASES[-1].name} | 0.00 |" in text
+    assert "| t2, t1ce, flair | 0.000 | 0.000 |" in text
+    assert text.index("| t2, t1ce, flair |") < text.index("| t1ce, flair |")
+    assert len(judge.INCOMPLETE) == len(set(judge.INCOMPLETE)) == 14

@@ -1,115 +1,74 @@
-"""A model on the held-out cases, the whole way from volumes to labels: Dice by kind and size, and what it sees in none.
+"""A model on the held-out cases, the whole way from volumes to labels, with all modalities and without some.
 
 `python training/judge.py training-output/demo.onnx -o training-output` writes `judgement.json` and `judgement.md`.
-Cases that are done are kept in `judgement.jsonl` beside the model's hash, so that the work can be stopped and go on.
+Runs that are done are kept in `judgement.jsonl` beside the model's hash, so that the work can be stopped and go on.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from itertools import combinations
 from pathlib import Path
-from statistics import fmean, median
 
+from judgement import report
 from phantoms import HELD_OUT_CASES, HeldOutCase
 from rich.console import Console
 from rich.progress import track
+from score import Score, ScoreFile
 
-from brats_trt import Segmenter
+from brats_trt import CaseWarning, Segmenter
 from brats_trt.demo.phantom import Phantom
 from brats_trt.errors import BratsTrtError
 from brats_trt.files import file_sha256, make_folder, write_whole
 from brats_trt.geometry import voxel_volume_ml
-from brats_trt.metrics import STRUCTURES, dice
-from brats_trt.spec import LABEL_VALUES
+from brats_trt.metrics import dice
+from brats_trt.spec import LABEL_VALUES, MODALITIES, Modality
 
-SIZES = ((0.0, "none"), (5.0, "under 5 ml"), (25.0, "5 to 25 ml"), (75.0, "25 to 75 ml"), (1e9, "over 75 ml"))
+Absent = tuple[Modality, ...]
 
-
-@dataclass(frozen=True)
-class Score:
-    """A case's result: Dice by structure (1 where a structure is in neither), and whole tumour in ml."""
-
-    model: str
-    name: str
-    tumour: str
-    image: str
-    reference_ml: float
-    found_ml: float
-    dice: dict[str, float]
+COMPLETE: Absent = ()
+# What a case can lack: each of the 14 incomplete sets.
+INCOMPLETE: tuple[Absent, ...] = tuple(absent for n in (1, 2, 3) for absent in combinations(MODALITIES, n))
 
 
 def judge(
-    model: Path, kept: Path, cases: Sequence[HeldOutCase] = HELD_OUT_CASES, *, voxel_mm: float = 1.0
-) -> Iterable[Score]:
-    """Score each case, those that `kept` has of this model without running them again."""
-    sha256 = file_sha256(model)
-    done = {score.name: score for score in _read(kept) if score.model == sha256}
-    segmenter = Segmenter(str(model))
+    model: Path,
+    kept: Path,
+    cases: Sequence[HeldOutCase] = HELD_OUT_CASES,
+    *,
+    absences: Sequence[Absent] = (COMPLETE,),
+    voxel_mm: float = 1.0,
+) -> Iterator[list[Score]]:
+    """Score each case without each set of modalities; what `kept` has of this model is not run again."""
+    sha256, file = file_sha256(model), ScoreFile(kept)
+    done = {(score.name, score.absent): score for score in file.read(sha256)}
+    segmenter = Segmenter(model, missing="mask" if any(absences) else "refuse", keep_probabilities=False)
     for case in cases:
-        if case.name not in done:
-            done[case.name] = _score(segmenter, sha256, case, case.make(voxel_mm=voxel_mm))
-            with kept.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(asdict(done[case.name])) + "\n")
-        yield done[case.name]
+        left = [absent for absent in absences if (case.name, absent) not in done]
+        phantom = case.make(voxel_mm=voxel_mm) if left else None
+        for absent in left:
+            done[case.name, absent] = _score(segmenter, sha256, case, phantom, absent)
+            file.add(done[case.name, absent])
+        yield [done[case.name, absent] for absent in absences]
 
 
-def _score(segmenter: Segmenter, model: str, case: HeldOutCase, phantom: Phantom) -> Score:
-    labels = segmenter.run({**phantom.volumes}).labels
+def _score(segmenter: Segmenter, model: str, case: HeldOutCase, phantom: Phantom, absent: Absent) -> Score:
+    labels = segmenter.run({m: volume for m, volume in phantom.volumes.items() if m not in absent}).labels
     voxel = voxel_volume_ml(phantom.affine)
     return Score(
         model=model,
         name=case.name,
         tumour=case.tumour,
         image=case.image,
+        absent=absent,
         reference_ml=float((phantom.labels > 0).sum()) * voxel,
         found_ml=float((labels > 0).sum()) * voxel,
         dice=dice(labels, phantom.labels, label_values=LABEL_VALUES["brats"]),
     )
-
-
-def _read(path: Path) -> list[Score]:
-    if not path.exists():
-        return []
-    return [Score(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
-
-
-def report(scores: Sequence[Score]) -> str:
-    """Tables in Markdown: all cases, by kind of tumour, of image and by size; what is found where nothing is."""
-    with_tumour = [score for score in scores if score.reference_ml > 0]
-    without = [score for score in scores if score.reference_ml == 0]
-    lines = ["Dice is 1 where a structure is in neither labels nor reference.", ""]
-    lines += _table("all with a tumour", [("mean", with_tumour)])
-    lines += _table("median", [("median", with_tumour)], median)
-    lines += _table("tumour", _groups(with_tumour, lambda score: score.tumour))
-    lines += _table("image", _groups(with_tumour, lambda score: score.image))
-    lines += _table("size of the whole tumour", _groups(with_tumour, _size))
-    lines += ["| no tumour | found, ml |", "| --- | --- |"]
-    lines += [f"| {score.name} | {score.found_ml:.2f} |" for score in without]
-    return "\n".join(lines) + "\n"
-
-
-def _size(score: Score) -> str:
-    return next(name for limit, name in SIZES if score.reference_ml <= limit)
-
-
-def _groups(scores: Sequence[Score], key: Callable[[Score], str]) -> list[tuple[str, list[Score]]]:
-    names = dict.fromkeys(key(score) for score in scores)
-    return [(name, [score for score in scores if key(score) == name]) for name in names]
-
-
-def _table(
-    title: str, rows: Sequence[tuple[str, Sequence[Score]]], centre: Callable[[list[float]], float] = fmean
-) -> list[str]:
-    head = f"| {title} | cases | {' | '.join(STRUCTURES)} |"
-    lines = [head, "| --- " * (2 + len(STRUCTURES)) + "|"]
-    for name, scores in rows:
-        if scores:
-            cells = [f"{centre([score.dice[structure] for score in scores]):.3f}" for structure in STRUCTURES]
-            lines.append(f"| {name} | {len(scores)} | {' | '.join(cells)} |")
-    return [*lines, ""]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -117,12 +76,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Score a model on the forty held-out phantoms. Resumes by itself.")
     parser.add_argument("model", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--complete", action="store_true", help="only with all four modalities")
     options = parser.parse_args(arguments)
     console = Console(stderr=True)
+    warnings.simplefilter("ignore", CaseWarning)  # of artefacts and modalities that are there and absent on purpose
+    absences = (COMPLETE,) if options.complete else (COMPLETE, *INCOMPLETE)
     try:
         make_folder(options.output)
-        running = judge(options.model, options.output / "judgement.jsonl")
-        scores = list(track(running, "held-out cases", total=len(HELD_OUT_CASES), console=console))
+        running = judge(options.model, options.output / "judgement.jsonl", absences=absences)
+        rows = track(running, "held-out cases", total=len(HELD_OUT_CASES), console=console)
+        scores = [score for row in rows for score in row]
         write_whole(options.output / "judgement.md", report(scores).encode())
         write_whole(options.output / "judgement.json", json.dumps([asdict(s) for s in scores], indent=1).encode())
     except (BratsTrtError, OSError) as fault:
