@@ -24,6 +24,7 @@ from phantoms import TRAINING, Geometry, TrainingCrop, make_crop, make_geometry,
 from phantoms.geometry import load_geometry
 from phantoms.scan import MIXED
 from recipe import Recipe, Stage
+from threadpoolctl import threadpool_limits
 
 from brats_trt.files import make_folder, write_whole
 
@@ -92,7 +93,9 @@ def samples(recipe: Recipe, stage: int, first: int, folder: Path, *, workers: in
 
 
 def _one_thread() -> None:
+    """Keep PyTorch and NumPy's BLAS from taking the cores that the training has."""
     torch.set_num_threads(1)
+    threadpool_limits(1)
 
 
 def _geometry(recipe: Recipe, stage: Stage, seed: int, folder: Path) -> Geometry:
