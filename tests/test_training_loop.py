@@ -124,6 +124,15 @@ def test_another_recipe_is_refused(finished):
         train(replace(TINY, seed=1), finished[1], machine=ALONE)
 
 
+def test_two_runs_do_not_share_a_folder(tmp_path):
+    def listen(run, loss):
+        with pytest.raises(EngineError, match="another run is at work here"):
+            train(TINY, tmp_path, machine=ALONE)
+
+    assert train(TINY, tmp_path, machine=ALONE, listen=listen).progress.stage == len(STAGES)
+    train(TINY, tmp_path, machine=ALONE)
+
+
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
     (tmp_path / "x.pt").write_bytes(b"no checkpoint")
     with pytest.raises(EngineError, match="is no checkpoint of a training run"):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import math
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -69,10 +70,28 @@ def train(
     Raises
     ------
     EngineError
-        If the folder has a checkpoint of another recipe, or the loss is not finite.
+        If the folder has a checkpoint of another recipe or another run at work, or the loss is not finite.
     """
     torch.set_num_threads(machine.threads)
     make_folder(folder)
+    with _alone_in(folder):
+        return _go_on(recipe, folder, machine, weights, listen)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep other runs out of a folder; the lock ends with the process, however that ends."""
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise EngineError(f"{folder}: another run is at work here: wait for it, or choose another folder") from None
+        yield
+
+
+def _go_on(
+    recipe: Recipe, folder: Path, machine: Machine, weights: dict[str, torch.Tensor] | None, listen: Listener
+) -> Run:
     run, log = start_run(recipe, weights), RunLog(folder / LOG)
     if (folder / CHECKPOINT).exists():
         load_run(folder / CHECKPOINT, recipe, run)
