@@ -84,8 +84,11 @@ class Network:
     def classify(self, tensor: int, weights: _Weights, bias: _Weights | None = None) -> int:
         """1x1x1 to four classes, and their softmax."""
 
-    def run(self, crop: NDArray[float32], softmax: NDArray[float32]) -> None:
-        """Run on float32 (4, D, H, W), into `softmax` of that shape; both C-contiguous. Calls wait for each other."""
+    def run(self, crop: NDArray[float32], softmax: NDArray[float32], absent: Sequence[int] = ...) -> None:
+        """Run on float32 (4, D, H, W), into `softmax` of that shape; both C-contiguous. Calls wait for each other.
+
+        The parts of the channels in `absent` are left out wherever the greatest of four parts is taken.
+        """
 
 class NotFiniteError(ArithmeticError):
     """The network gave a NaN or an infinity."""

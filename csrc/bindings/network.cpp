@@ -56,13 +56,18 @@ public:
         return call(network_);
     }
 
-    void run(const py::array& crop, py::array& softmax) {
+    void run(const py::array& crop, py::array& softmax, const std::vector<int>& absent) {
         check(crop, "crop");
         check(softmax, "softmax");
         if (!softmax.writeable()) throw py::value_error("softmax is read-only; it takes the answer");
         const auto* const from = static_cast<const float*>(crop.data());
         auto* const to = static_cast<float*>(softmax.mutable_data());
-        with([&](Network& network) { network.run(from, to); });
+        std::uint32_t bits = 0;
+        for (const int channel : absent) {
+            if (channel < 0 || channel > 3) throw py::value_error("an absent channel is to be from 0 to 3");
+            bits |= 1U << static_cast<unsigned>(channel);
+        }
+        with([&](Network& network) { network.run(from, to, bits); });
     }
 
 private:
@@ -163,9 +168,10 @@ void register_network(py::module_& module) {
                     [&](Network& network) { return network.classify(tensor, values(weights), values(bias)); });
             },
             "tensor"_a, "weights"_a, "bias"_a = py::none(), "1x1x1 to four classes, and their softmax.")
-        .def(
-            "run", &SerialNetwork::run, "crop"_a, "softmax"_a,
-            "Run on float32 (4, D, H, W), into `softmax` of that shape; both C-contiguous. Calls wait for each other.");
+        .def("run", &SerialNetwork::run, "crop"_a, "softmax"_a, "absent"_a = std::vector<int>{},
+             "Run on float32 (4, D, H, W), into `softmax` of that shape; both C-contiguous. Calls wait for each "
+             "other.\n\n"
+             "The parts of the channels in `absent` are left out wherever the greatest of four parts is taken.");
     module.def(
         "network_precisions",
         [] {

@@ -71,7 +71,8 @@ bool Network::divides(const Tensor& tensor, std::int64_t parts) const {
 
 Source Network::source(const Reference& reference) const {
     const Tensor& from = tensors_[size(reference.tensor)];
-    return {from.words, planes(from) / reference.parts, reference.parts};
+    const bool of_channels = reference.parts == tensors_.front().channels;
+    return {from.words, planes(from) / reference.parts, reference.parts, of_channels ? absent_ : 0};
 }
 
 Target Network::target(int id, const std::vector<float>& bias, int residual) const {
@@ -115,12 +116,14 @@ void Network::place_tensors() {
     placed_ = true;
 }
 
-void Network::run(const float* crop, float* softmax) {
+void Network::run(const float* crop, float* softmax, std::uint32_t absent) {
     const Tensor& made = tensors_.back();
     demand(made.classes && made.grid.voxels() == tensors_.front().grid.voxels(),
            "the last layer is not one of classes on the input's grid");
+    demand(absent + 1 < 1U << tensors_.front().channels, "every channel is absent, or one that is not there");
     if (!placed_) place_tensors();
     crop_ = crop;
+    absent_ = absent;
     softmax_ = softmax;
     for (const Step& step : steps_) step.run();
 }

@@ -57,9 +57,10 @@ public:
     int classify(int tensor, Floats weights, Floats bias);
 
     // `crop` is float32 of (4, depth, height, width); `softmax`, of the same shape, takes what the last layer gives.
-    // Throws std::invalid_argument where that is not one of classes, on the input's grid. Not to be called by two
-    // threads at a time.
-    void run(const float* crop, float* softmax);
+    // Wherever the greatest of four parts is taken, one for each channel of the input, those whose bit is set in
+    // `absent` are left out. Throws std::invalid_argument where all are, and where the last layer is not one of
+    // classes on the input's grid. Not to be called by two threads at a time.
+    void run(const float* crop, float* softmax, std::uint32_t absent = 0);
 
     [[nodiscard]] const Kernels& kernels() const { return kernels_; }
     [[nodiscard]] int threads() const { return team_.size(); }
@@ -112,6 +113,7 @@ private:
     std::vector<std::unique_ptr<std::vector<float>>> floats_;
     std::vector<WordBuffer> buffers_;
     const float* crop_ = nullptr;
+    std::uint32_t absent_ = 0;
     float* softmax_ = nullptr;
     bool placed_ = false;
 };

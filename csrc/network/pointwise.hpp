@@ -14,15 +14,18 @@ template <class Word>
 BRATS_FLAT void gather_source(const Source& source, const Grid& grid, std::int64_t first, std::int64_t count,
                               std::uint32_t* to) {
     const std::int64_t a_part = source.planes * grid.voxels();
+    std::int64_t present = 0;
+    while ((source.absent >> present & 1U) != 0) ++present;
     for (std::int64_t plane = 0; plane < source.planes; ++plane, to += count) {
-        const std::uint32_t* const from = source.words + plane * grid.voxels() + first;
+        const std::uint32_t* const from = source.words + present * a_part + plane * grid.voxels() + first;
         // Vectors reach past the end, into what is written next or into the slack.
         for (std::int64_t i = 0; i < count; i += lanes) {
             prefetch(from + grid.voxels() + i);
             auto words = load<Words>(from + i);
             if (source.parts > 1) {
                 typename Word::Parts most = Word::split(words);
-                for (std::int64_t other = 1; other < source.parts; ++other) {
+                for (std::int64_t other = 1; present + other < source.parts; ++other) {
+                    if ((source.absent >> (present + other) & 1U) != 0) continue;
                     prefetch(from + other * a_part + grid.voxels() + i);
                     const typename Word::Parts more = Word::split(load<Words>(from + other * a_part + i));
                     for (int part = 0; part < Word::channels; ++part)

@@ -62,7 +62,7 @@ struct Small {
         return plain::activated(in, scale, shift);
     }
 
-    [[nodiscard]] plain::Tensor answer(const plain::Tensor& crop) const {
+    [[nodiscard]] plain::Tensor answer(const plain::Tensor& crop, std::uint32_t absent = 0) const {
         const plain::Tensor head = plain::convolved(crop, first, 8, 4, 1);
         plain::Tensor block = plain::convolved(normalised(head), inner, 8, 4, 1);
         plain::add(block, head);
@@ -75,9 +75,9 @@ struct Small {
                         halves.at(c, z / 2, y / 2, x / 2) += crop.padded(c, z, y, x) / 8.0;
         plain::Tensor both = plain::convolved(normalised(low), inner, 8, 4, 1);
         plain::add(both, plain::convolved(halves, pooled, 8, 4, 1));
-        const plain::Tensor high = plain::expanded(plain::greatest(both, 4), up, 4);
+        const plain::Tensor high = plain::expanded(plain::greatest(both, 4, absent), up, 4);
         plain::Tensor scores =
-            plain::mixed(plain::mixed(plain::joined(high, plain::greatest(block, 4)), mixing, 4), classes, 4);
+            plain::mixed(plain::mixed(plain::joined(high, plain::greatest(block, 4, absent)), mixing, 4), classes, 4);
         plain::take_softmax(scores);
         return scores;
     }
@@ -119,6 +119,38 @@ TEST_CASE("a small network gives what its layers give in the plain way") {
             const auto found = as_tensor(run(*kernels, small, input, 2), small.grid);
             CHECK(plain::difference(found, expected) < tolerance);
         }
+    }
+}
+
+TEST_CASE("absent channels take no part in any maximum, whatever they hold") {
+    const Small small;
+    const plain::Tensor crop = plain::tensor(4, small.grid, 11);
+    for (const Kernels* kernels : plain::every_kernels()) {
+        const double tolerance = kernels->channels_a_word == 1 ? 1e-5 : 0.1;
+        Network network(*kernels, small.grid, 2);
+        small.build(network);
+        std::vector<float> input(crop.values.begin(), crop.values.end());
+        const std::vector<float> complete = run(*kernels, small, input, 2);
+        std::vector<float> found(input.size());
+        std::vector<float> again(input.size());
+        for (std::uint32_t absent = 1; absent < 15; ++absent) {
+            CAPTURE(std::string(kernels->name));
+            CAPTURE(absent);
+            network.run(input.data(), found.data(), absent);
+            CHECK(plain::difference(as_tensor(found, small.grid), small.answer(crop, absent)) < tolerance);
+            CHECK(found != complete);
+            std::vector<float> other = input;
+            for (std::size_t channel = 0; channel < 4; ++channel)
+                if ((absent >> channel & 1U) != 0)
+                    std::fill_n(other.begin() + static_cast<std::ptrdiff_t>(channel * input.size() / 4),
+                                input.size() / 4, 7.0F);
+            network.run(other.data(), again.data(), absent);
+            CHECK(again == found);
+        }
+        network.run(input.data(), again.data());
+        CHECK(again == complete);
+        CHECK_THROWS_AS(network.run(input.data(), again.data(), 15), std::invalid_argument);
+        CHECK_THROWS_AS(network.run(input.data(), again.data(), 16), std::invalid_argument);
     }
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <random>
 #include <vector>
 
@@ -79,14 +80,13 @@ inline Tensor convolved(const Tensor& in, const std::vector<float>& weights, std
     return out;
 }
 
-// The greatest of so many equal parts of the channels.
-inline Tensor greatest(const Tensor& in, std::int64_t parts) {
+// The greatest of so many equal parts of the channels, those left out whose bit is set in `absent`.
+inline Tensor greatest(const Tensor& in, std::int64_t parts, std::uint32_t absent = 0) {
     Tensor out(in.channels / parts, in.grid);
-    for (std::size_t i = 0; i < out.values.size(); ++i) {
-        out.values[i] = in.values[i];
-        for (std::int64_t part = 1; part < parts; ++part)
+    std::ranges::fill(out.values, -std::numeric_limits<double>::infinity());
+    for (std::int64_t part = 0; part < parts; ++part)
+        for (std::size_t i = 0; (absent >> part & 1U) == 0 && i < out.values.size(); ++i)
             out.values[i] = std::max(out.values[i], in.values[i + size(part) * out.values.size()]);
-    }
     return out;
 }
 
