@@ -27,6 +27,7 @@ class BackendChoices:
     threads: int | None
     self_check: bool
     largest_shape: tuple[int, int, int]
+    incomplete: bool  # cases may lack modalities
 
 
 def open_backend(path: Path, device: Device, options: StageOptions, choices: BackendChoices) -> Backend:
@@ -35,7 +36,8 @@ def open_backend(path: Path, device: Device, options: StageOptions, choices: Bac
     Raises
     ------
     EngineError
-        If the engine cannot be read, does not fit, or cannot run on the device.
+        If the engine cannot be read, does not fit, cannot run on the device, or cannot do without a modality where that
+        is asked for.
     ValueError
         If the device is not known.
     """
@@ -43,6 +45,11 @@ def open_backend(path: Path, device: Device, options: StageOptions, choices: Bac
         raise ValueError(f"device {device!r} is not known; expected one of {list(get_args(Device))}")
     is_model = path.suffix.lower() == ".onnx"
     if device == "cuda" or (device == "auto" and not is_model):
+        if choices.incomplete:
+            raise EngineError(
+                f"{path}: missing='mask' leaves modalities out on the CPU only, and this would run on a GPU: pass "
+                "device='cpu' and an .onnx model, or give all four"
+            )
         return _cuda_backend(path, options, choices)
     if not is_model:
         raise EngineError(
@@ -53,6 +60,11 @@ def open_backend(path: Path, device: Device, options: StageOptions, choices: Bac
     from .backends.model import read_model
 
     model = read_model(path, choices.spec)
+    if choices.incomplete and not model.takes_incomplete:
+        raise EngineError(
+            f"{path}: the model does not say that it was trained with modalities left out, so that missing='mask' "
+            "would give labels that nobody has measured: choose a model that was, or give all four"
+        )
     engine = load_engine(model, choices.runtime, precision=choices.precision, threads=choices.threads)
     return CpuBackend(engine, options, threads=choices.threads)
 

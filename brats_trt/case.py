@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .case_folder import DECATHLON_ORDER, case_name, find_volumes, modality_named
+from .case_folder import (
+    DECATHLON_ORDER,
+    DO_WITHOUT,
+    case_name,
+    find_volumes,
+    missing_modalities,
+    modality_named,
+)
 from .device_array import DeviceArray, device_array, lies_on_a_gpu
 from .errors import CaseError
 from .geometry import GRID_TOLERANCE_MM, Affine, Index3, check_affine, grid_distance_mm
@@ -39,10 +46,12 @@ _READERS = 4
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """Four volumes on one grid.
+    """Four volumes on one grid, or fewer where the case may be incomplete.
 
     Attributes
     ----------
+    volumes
+        In the order of the model's modalities.
     affine
         (4, 4) float64, voxel to millimetre; the identity where all volumes came as arrays.
     header
@@ -76,6 +85,7 @@ def load_case(
     *,
     threads: int | None = None,
     digest: bool = False,
+    incomplete: bool = False,
 ) -> Case:
     """Read a case and check that its volumes belong together.
 
@@ -91,6 +101,8 @@ def load_case(
         Files are read in parallel on up to this many; None is one a file.
     digest
         Find the sha256 of each file, of the bytes that are read.
+    incomplete
+        Take cases that lack one to three of the modalities too.
 
     Raises
     ------
@@ -102,28 +114,32 @@ def load_case(
         path = Path(source)
         name = case_name(path)
         placed = (
-            _read_all(find_volumes(path), threads, digest) if os.path.isdir(path) else _split_file(path, digest=digest)
+            _read_all(find_volumes(path, incomplete=incomplete), threads, digest)
+            if os.path.isdir(path)
+            else _split_file(path, digest=digest)
         )
     elif isinstance(source, Mapping):
-        named = _by_modality(source)
+        named = _by_modality(source, incomplete=incomplete)
         name = case_name(*[Path(value) for value in named.values() if isinstance(value, (str, os.PathLike))])
         placed = _read_all(named, threads, digest)
     else:
         name = case_name()
         placed = _split(_place(source, "the 4-D input", order=modalities), modalities)
-    return _assemble(name, {modality: placed[modality] for modality in modalities})
+    return _assemble(name, {modality: placed[modality] for modality in modalities if modality in placed})
 
 
-def _by_modality(source: Mapping[str, VolumeSource]) -> dict[Modality, VolumeSource]:
+def _by_modality(source: Mapping[str, VolumeSource], *, incomplete: bool) -> dict[Modality, VolumeSource]:
     found: dict[Modality, VolumeSource] = {}
     for key, value in source.items():
         modality = modality_named(key)
         if modality in found:
             raise CaseError(f"the modality {modality} is given twice, the second time as {key!r}; give each once")
         found[modality] = value
-    missing = [modality for modality in MODALITIES if modality not in found]
+    missing = missing_modalities(found, incomplete=incomplete)
     if missing:
-        raise CaseError(f"no volume for {', '.join(missing)}; the network needs all of {', '.join(MODALITIES)}")
+        raise CaseError(
+            f"no volume for {', '.join(missing)}; the network needs all of {', '.join(MODALITIES)}: {DO_WITHOUT}"
+        )
     return found
 
 

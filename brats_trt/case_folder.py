@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from .errors import CaseError
@@ -25,12 +25,22 @@ MODALITY_NAMES: Mapping[str, Modality] = {
 # The volumes of a file of the Medical Segmentation Decathlon.
 DECATHLON_ORDER: tuple[Modality, ...] = ("flair", "t1", "t1ce", "t2")
 
+# What one can do about a modality that was not acquired.
+DO_WITHOUT = (
+    "add what is missing, or do without it by missing='mask' (--missing mask) and a model that was trained for that"
+)
+
 _FILE_NAME = re.compile(rf"(?P<case>.+)[_-](?P<name>{'|'.join(MODALITY_NAMES)})\.nii(\.gz)?", re.IGNORECASE)
 _EXPECTED = "<id>_t1.nii.gz, <id>_t2.nii.gz, <id>_t1ce.nii.gz and <id>_flair.nii.gz (or <id>-t1n, -t2w, -t1c, -t2f)"
 
 
-def find_volumes(folder: Path) -> dict[Modality, Path]:
+def find_volumes(folder: Path, *, incomplete: bool = False) -> dict[Modality, Path]:
     """The file of each modality in a case folder; other files are left alone.
+
+    Parameters
+    ----------
+    incomplete
+        Take a folder that lacks one to three of the modalities too.
 
     Raises
     ------
@@ -54,15 +64,21 @@ def find_volumes(folder: Path) -> dict[Modality, Path]:
             )
         found[modality] = folder / name
         cases.setdefault(match["case"].lower(), name)
-    missing = [modality for modality in MODALITIES if modality not in found]
+    missing = missing_modalities(found, incomplete=incomplete)
     if missing:
-        raise CaseError(f"{folder}: no file for {', '.join(missing)}; expected {_EXPECTED}")
+        remedy = f": {DO_WITHOUT}" if found else ""
+        raise CaseError(f"{folder}: no file for {', '.join(missing)}; expected {_EXPECTED}{remedy}")
     if len(cases) > 1:
         raise CaseError(
             f"{folder}: the files are of {len(cases)} cases ({', '.join(cases.values())}); keep one case a folder, or "
             "give the files by modality"
         )
     return found
+
+
+def missing_modalities(found: Collection[Modality], *, incomplete: bool) -> list[Modality]:
+    """Those that a case lacks and may not lack."""
+    return [] if incomplete and found else [modality for modality in MODALITIES if modality not in found]
 
 
 def is_volume(name: str) -> bool:

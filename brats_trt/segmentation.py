@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .geometry import Box, crop_affine, voxel_volume_ml
-from .spec import LabelScheme
+from .spec import LabelScheme, Modality
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Header
@@ -49,6 +49,8 @@ class Segmentation:
         What was found in the input and survived.
     model_sha256
         Of the model's file.
+    masked
+        Modalities that the case lacked, and that were left out of the network.
     case
         The volumes that it was made of, or None where the segmenter was not to keep them.
     provenance
@@ -66,6 +68,7 @@ class Segmentation:
     timings_ms: Mapping[str, float]
     warnings: tuple[str, ...]
     model_sha256: str
+    masked: tuple[Modality, ...] = ()
     case: Case | None = field(default=None, repr=False)
     provenance: Provenance | None = field(default=None, repr=False)
 

@@ -22,7 +22,7 @@ from .records.inputs import HashInputs, input_records
 from .records.making import provenance
 from .records.parts import InputRecord, OptionsRecord
 from .segmentation import Segmentation
-from .spec import LABEL_VALUES, LabelScheme, Spec
+from .spec import LABEL_VALUES, LabelScheme, Missing, Spec
 
 if TYPE_CHECKING:
     from .backends.cpu_engine import Runtime
@@ -83,7 +83,10 @@ class Segmenter:
         Whether results have the `case` that they were made of, for pictures and reports; it takes the memory of the
         volumes as they were loaded.
     strict
-        Refuse a case with anything to warn of, instead of warning.
+        Refuse a case with anything to warn of, instead of warning; a masked modality is something to warn of.
+    missing
+        What is done with cases that lack one to three modalities: "refuse", or "mask", which leaves them out of the
+        network where its encoders meet. It takes an .onnx model that was trained for that, on the CPU.
     hash_inputs
         What records name by its sha256: "files", as they are read, "all", arrays and images in memory too, which takes
         tens of milliseconds a case, or "none".
@@ -122,6 +125,7 @@ class Segmenter:
         keep_probabilities: bool = True,
         keep_volumes: bool = False,
         strict: bool = False,
+        missing: Missing = "refuse",
         hash_inputs: HashInputs = "files",
         self_check: bool = True,
         largest_shape: tuple[int, int, int] = (256, 256, 256),
@@ -132,17 +136,19 @@ class Segmenter:
             raise ValueError(f"min_region is {min_region}; expected a share from 0 to 1")
         if hash_inputs not in get_args(HashInputs):
             raise ValueError(f"hash_inputs {hash_inputs!r} is not known; expected one of {list(get_args(HashInputs))}")
+        if missing not in get_args(Missing):
+            raise ValueError(f"missing {missing!r} is not known; expected one of {list(get_args(Missing))}")
         if threads is not None and threads < 1:
             raise ValueError(f"threads is {threads}; expected 1 or more, or None for all cores")
         options = StageOptions(
             tta=tta, min_region=min_region, label_values=LABEL_VALUES[labels], keep_probabilities=keep_probabilities
         )
-        self._asked = OptionsRecord(bool(tta), float(min_region), labels, bool(strict))
+        self._asked = OptionsRecord(bool(tta), float(min_region), labels, bool(strict), missing)
         self._hash_inputs = hash_inputs
         self._keep_volumes = keep_volumes
         self._threads = threads
         path = demo_model() if engine is None else Path(engine)
-        choices = BackendChoices(runtime, precision, spec, threads, self_check, largest_shape)
+        choices = BackendChoices(runtime, precision, spec, threads, self_check, largest_shape, missing == "mask")
         self._backend = open_backend(path, device, options, choices)
 
     @property
@@ -232,10 +238,13 @@ class Segmenter:
     def _load(self, volumes: ImageSource) -> _Loaded:
         start = perf_counter()
         order = self.spec.modalities
-        case = load_case(volumes, order, threads=self._threads, digest=self._hash_inputs != "none")
+        incomplete = self._asked.missing == "mask"
+        digest = self._hash_inputs != "none"
+        case = load_case(volumes, order, threads=self._threads, digest=digest, incomplete=incomplete)
         findings = tuple(finding.message for finding in inspect_case(case))
         self._refuse(case, findings)
-        inputs = input_records(case.volumes, order, hash_voxels=self._hash_inputs == "all", threads=self._threads)
+        hash_voxels = self._hash_inputs == "all"
+        inputs = input_records(case.volumes, [*case.volumes], hash_voxels=hash_voxels, threads=self._threads)
         return _Loaded(case, inputs, findings, (perf_counter() - start) * 1e3)
 
     def _refuse(self, case: Case, findings: tuple[str, ...]) -> None:
@@ -246,7 +255,7 @@ class Segmenter:
     def _segment(self, loaded: _Loaded) -> Segmentation:
         start = perf_counter()
         case = loaded.case
-        outcome = self._backend.run([(modality, case.volumes[modality]) for modality in self.spec.modalities])
+        outcome = self._backend.run([*case.volumes.items()])
         self._refuse(case, outcome.warnings)
         origin = provenance(self._backend, case.volumes, loaded.inputs, self._asked, threads=self._threads)
         timings = {"load": loaded.milliseconds, **outcome.timings_ms}
@@ -263,6 +272,7 @@ class Segmenter:
             timings_ms=timings,
             warnings=loaded.findings + outcome.warnings,
             model_sha256=self.model_sha256,
+            masked=tuple(modality for modality in self.spec.modalities if modality not in case.volumes),
             case=case if self._keep_volumes else None,
             provenance=origin,
         )

@@ -17,6 +17,7 @@ from .errors import EngineError
 Modality = Literal["t1", "t2", "t1ce", "flair"]
 Normalisation = Literal["authors", "card"]
 LabelScheme = Literal["brats", "brats2023", "msd"]
+Missing = Literal["refuse", "mask"]  # what is done about modalities that a case lacks
 
 MODALITIES: tuple[Modality, ...] = get_args(Modality)
 NORMALISATIONS: tuple[Normalisation, ...] = get_args(Normalisation)
@@ -29,6 +30,9 @@ LABEL_VALUES: Mapping[LabelScheme, tuple[int, int, int, int]] = {
 }
 
 METADATA_KEY = "brats_trt.spec"
+# Says "trained" where a model was trained with modalities left out where its encoders meet, so that it can do without.
+INCOMPLETE_KEY = "brats_trt.incomplete_cases"
+INCOMPLETE_TRAINED = "trained"
 
 
 @dataclass(frozen=True)

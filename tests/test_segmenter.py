@@ -376,7 +376,7 @@ def test_a_network_that_fails_is_an_engine_error(model, monkeypatch):
         def infer(self):
             raise RuntimeError("planted\nin two lines")
 
-    monkeypatch.setattr(segmenter._backend._engine, "_request", Broken())
+    monkeypatch.setitem(segmenter._backend._engine._requests, (), Broken())
     with pytest.raises(EngineError, match=r"OpenVINO failed in the network \(planted in two lines\)"):
         segmenter.run(heads.volumes())
 

@@ -117,4 +117,4 @@ class Backend(Protocol):
         """The plan that computes the network; None where it is computed from the model's file."""
 
     def run(self, volumes: Sequence[tuple[Modality, Volume]]) -> Outcome:
-        """Segment four volumes of one grid, in the spec's order."""
+        """Segment volumes of one grid, in the spec's order; all of it where it was not opened for incomplete cases."""

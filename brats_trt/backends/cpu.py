@@ -73,7 +73,7 @@ class CpuBackend:
         return self._engine.model.sha256
 
     def run(self, volumes: Volumes) -> Outcome:
-        """Segment four volumes of one grid, in the spec's order.
+        """Segment volumes of one grid, by modality; those that the spec has besides are left out of the network.
 
         Raises
         ------
@@ -84,9 +84,10 @@ class CpuBackend:
         """
         with self._lock:
             watch = Stopwatch()
-            box, warnings = self._prepare(volumes)
+            absent = self._absent(volumes)
+            box, warnings = self._prepare(volumes, absent)
             watch.lap("prepare")
-            softmax = self._infer()
+            softmax = self._infer(absent)
             watch.lap("infer")
             labels, counts, tumour = self._restore(softmax, box, volumes[0][1])
             watch.lap("restore")
@@ -98,15 +99,21 @@ class CpuBackend:
         kept = softmax if options.keep_probabilities else None
         return Outcome(labels, counts, kept, box, watch.laps_ms, warnings)
 
-    def _prepare(self, volumes: Volumes) -> tuple[Box, tuple[str, ...]]:
+    def _absent(self, volumes: Volumes) -> list[int]:
+        """The channels that there is no volume for."""
+        given = {modality for modality, _ in volumes}
+        return [channel for channel, modality in enumerate(self.spec.modalities) if modality not in given]
+
+    def _prepare(self, volumes: Volumes, absent: list[int]) -> tuple[Box, tuple[str, ...]]:
         foregrounds = [
             _host.foreground(volume.on_host, slope=volume.slope, intercept=volume.intercept, threads=self._threads)
             for _, volume in volumes
         ]
         warnings = inspect(volumes, foregrounds)
         box = without_last_plane(common_box(volumes, foregrounds))
-        for channel, ((_, volume), foreground) in enumerate(zip(volumes, foregrounds, strict=True)):
-            self._gather(channel, volume, foreground, box)
+        for (modality, volume), foreground in zip(volumes, foregrounds, strict=True):
+            self._gather(self.spec.modalities.index(modality), volume, foreground, box)
+        self._crop[:, absent] = 0.0
         return box, warnings
 
     def _gather(self, channel: int, volume: Volume, foreground: _host.Foreground, box: Box) -> None:
@@ -126,10 +133,10 @@ class CpuBackend:
         except ValueError as fault:
             raise CaseError(f"{volume.source}: {fault}; expected a head: look at the volume") from None
 
-    def _infer(self) -> NDArray[np.float32]:
+    def _infer(self, absent: list[int]) -> NDArray[np.float32]:
         softmax = np.empty_like(self._crop)
         for entry in range(len(softmax)):
-            self._engine.infer(self._crop[entry : entry + 1], softmax[entry : entry + 1])
+            self._engine.infer(self._crop[entry : entry + 1], softmax[entry : entry + 1], absent)
         return softmax
 
     def _restore(

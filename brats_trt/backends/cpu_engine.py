@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, Protocol, get_args
 
 import numpy as np
@@ -30,8 +31,11 @@ class CpuEngine(Protocol):
     model: Model
     precision: str
 
-    def infer(self, crop: NDArray[np.float32], softmax: NDArray[np.float32]) -> None:
-        """Run it on one (1, 4, D, H, W) entry, into `softmax` of the same shape, both C-contiguous."""
+    def infer(self, crop: NDArray[np.float32], softmax: NDArray[np.float32], absent: Sequence[int] = ()) -> None:
+        """Run it on one (1, 4, D, H, W) entry, into `softmax` of the same shape, both C-contiguous.
+
+        The encoders of the channels in `absent` are left out where the encoders meet, whatever those channels hold.
+        """
 
 
 def load_engine(model: Model, runtime: Runtime, *, precision: Precision, threads: int | None) -> CpuEngine:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import EngineError
-from ..spec import Spec
+from ..spec import INCOMPLETE_KEY, INCOMPLETE_TRAINED, Spec
 
 if TYPE_CHECKING:
     from onnx import ModelProto, ValueInfoProto
@@ -26,12 +27,15 @@ class Model:
         Voxels of the network's crop along x, y and z.
     sha256
         Of the file.
+    takes_incomplete
+        Whether it was trained with modalities left out, and says so.
     """
 
     path: Path
     spec: Spec
     size: tuple[int, int, int]
     sha256: str
+    takes_incomplete: bool = False
 
 
 def read_model(path: Path, spec: Spec | None = None) -> Model:
@@ -48,12 +52,23 @@ def read_model(path: Path, spec: Spec | None = None) -> Model:
         raise EngineError(f"{path}: the model cannot be read ({fault.strerror}); name an .onnx file") from None
     proto = _parse(path, data)
     size = _check_tensors(path, proto)
+    metadata = {entry.key: entry.value for entry in proto.metadata_props}
     if spec is None:
         try:
-            spec = Spec.from_metadata({entry.key: entry.value for entry in proto.metadata_props})
+            spec = Spec.from_metadata(metadata)
         except EngineError as fault:
             raise EngineError(f"{path}: {fault}") from None
-    return Model(path, spec, size, hashlib.sha256(data).hexdigest())
+    return Model(path, spec, size, hashlib.sha256(data).hexdigest(), _takes_incomplete(path, metadata))
+
+
+def _takes_incomplete(path: Path, metadata: Mapping[str, str]) -> bool:
+    found = metadata.get(INCOMPLETE_KEY)
+    if found not in (None, INCOMPLETE_TRAINED):
+        raise EngineError(
+            f"{path}: its metadata has {found!r} for {INCOMPLETE_KEY}; expected {INCOMPLETE_TRAINED!r} or nothing: "
+            "convert the model again"
+        )
+    return found is not None
 
 
 def _parse(path: Path, data: bytes) -> ModelProto:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,8 +41,10 @@ class NativeEngine:
         except UnknownGraphError as fault:
             raise UnknownGraphError(f"{model.path}: {fault}: use runtime='openvino'") from None
 
-    def infer(self, crop: NDArray[np.float32], softmax: NDArray[np.float32]) -> None:
+    def infer(self, crop: NDArray[np.float32], softmax: NDArray[np.float32], absent: Sequence[int] = ()) -> None:
         """Run the network on one (1, 4, D, H, W) entry, into `softmax` of the same shape, both C-contiguous.
+
+        The encoders of the channels in `absent` are left out where the encoders meet.
 
         Raises
         ------
@@ -48,6 +52,6 @@ class NativeEngine:
             If memory runs out.
         """
         try:
-            self._network.run(crop, softmax)
+            self._network.run(crop, softmax, absent)
         except MemoryError:
             raise EngineError(f"{self.model.path}: no memory for the network's tensors: free some") from None

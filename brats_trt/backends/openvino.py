@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -61,7 +62,7 @@ def cpu_precisions() -> tuple[str, ...]:
 
 
 class OpenVinoEngine:
-    """A compiled network with one inference request.
+    """A compiled network with one inference request, and another for the modalities that were absent last.
 
     Raises
     ------
@@ -81,11 +82,51 @@ class OpenVinoEngine:
         }
         if threads is not None:
             options["INFERENCE_NUM_THREADS"] = str(threads)
-        core = openvino_core()
+        self._options = options
+        self.compiled = self._compile(())
+        self._requests: dict[tuple[int, ...], Any] = {(): self.compiled.create_infer_request()}
+        self._input_dtype = self.compiled.input(0).element_type.to_dtype()
+        self._output_dtype = self.compiled.output(0).element_type.to_dtype()
+        self._tensor = import_openvino().Tensor
+
+    def infer(self, crop: NDArray[np.float32], softmax: NDArray[np.float32], absent: Sequence[int] = ()) -> None:
+        """Run the network on one (1, 4, D, H, W) entry, into `softmax` of the same shape, both C-contiguous.
+
+        The encoders of the channels in `absent` are left out where the encoders meet; other ones than the last time
+        take a network of their own, which is compiled now.
+
+        Raises
+        ------
+        EngineError
+            If OpenVINO fails.
+        """
+        request = self._request(tuple(sorted(absent)))
+        source = crop if self._input_dtype == crop.dtype else crop.astype(self._input_dtype)
+        target = softmax if self._output_dtype == softmax.dtype else np.empty(softmax.shape, self._output_dtype)
         try:
-            network = core.read_model(_content(model.path))
+            request.set_input_tensor(self._tensor(source, shared_memory=True))
+            request.set_output_tensor(self._tensor(target, shared_memory=True))
+            request.infer()
+        except RuntimeError as fault:
+            reason = " ".join(str(fault).split())[:300]
+            raise EngineError(
+                f"{self.model.path}: OpenVINO failed in the network ({reason}): free memory, or convert the model again"
+            ) from fault
+        if target is not softmax:
+            softmax[...] = target
+
+    def _request(self, absent: tuple[int, ...]) -> Any:
+        if absent not in self._requests:
+            made = self._compile(absent).create_infer_request()
+            self._requests = {(): self._requests[()], absent: made}
+        return self._requests[absent]
+
+    def _compile(self, absent: tuple[int, ...]) -> Any:
+        model, core = self.model, openvino_core()
+        try:
+            network = core.read_model(_content(model.path, absent))
             sum_norms_in_blocks(network, importlib.import_module("openvino.opset13"), self.precision)
-            compiled = core.compile_model(network, "CPU", options)
+            compiled = core.compile_model(network, "CPU", self._options)
         except RuntimeError as fault:
             reason = " ".join(str(fault).split())[:300]
             raise EngineError(
@@ -99,47 +140,23 @@ class OpenVinoEngine:
                 f"{model.path}: the compiled network takes {shapes[0]} and gives {shapes[1]}, but the file declares "
                 f"{expected} for both: export it again with `brats-trt convert`"
             )
-        self.compiled = compiled
-        self._request = compiled.create_infer_request()
-        self._input_dtype = compiled.input(0).element_type.to_dtype()
-        self._output_dtype = compiled.output(0).element_type.to_dtype()
-        self._tensor = import_openvino().Tensor
-
-    def infer(self, crop: NDArray[np.float32], softmax: NDArray[np.float32]) -> None:
-        """Run the network on one (1, 4, D, H, W) entry, into `softmax` of the same shape, both C-contiguous.
-
-        Raises
-        ------
-        EngineError
-            If OpenVINO fails.
-        """
-        source = crop if self._input_dtype == crop.dtype else crop.astype(self._input_dtype)
-        target = softmax if self._output_dtype == softmax.dtype else np.empty(softmax.shape, self._output_dtype)
-        try:
-            self._request.set_input_tensor(self._tensor(source, shared_memory=True))
-            self._request.set_output_tensor(self._tensor(target, shared_memory=True))
-            self._request.infer()
-        except RuntimeError as fault:
-            reason = " ".join(str(fault).split())[:300]
-            raise EngineError(
-                f"{self.model.path}: OpenVINO failed in the network ({reason}): free memory, or convert the model again"
-            ) from fault
-        if target is not softmax:
-            softmax[...] = target
+        return compiled
 
 
-def _content(path: Path) -> str | bytes:
+def _content(path: Path, absent: tuple[int, ...]) -> str | bytes:
     """A model as OpenVINO runs it fastest: the groups of grouped convolutions as convolutions of their own."""
     import onnx
 
+    from ..export.rewrites.absent import leave_out
     from ..export.rewrites.apart import groups, part_encoders
     from ..export.rewrites.draft import Draft
 
     model = onnx.load(path)
-    if all(groups(node) == 1 for node in model.graph.node):
+    if not absent and all(groups(node) == 1 for node in model.graph.node):
         return str(path)
     try:
         draft = Draft(model)
+        leave_out(draft, absent)
         part_encoders(draft, "apart")
         return bytes(draft.finish().SerializeToString())
     except EngineError as fault:

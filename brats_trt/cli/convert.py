@@ -21,6 +21,9 @@ def convert_checkpoint(
     io: Annotated[
         Literal["float32", "float16"], typer.Option(help="Type of the input and output tensors.")
     ] = "float32",
+    incomplete: Annotated[
+        bool, typer.Option("--incomplete", help="Mark it as trained with modalities left out, for --missing mask.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")] = False,
 ) -> None:
     """Convert an MXNet checkpoint to ONNX, without MXNet."""
@@ -33,6 +36,7 @@ def convert_checkpoint(
         precision=precision,
         size=size,
         io=io,
+        incomplete=incomplete,
         overwrite=overwrite,
     )
     origin = "the released brain-tumor-segmentation-0001" if report.released else "not a released file"

@@ -18,7 +18,7 @@ from ..errors import CaseError
 from ..files import check_folder, check_target
 from ..notice import NOTICE
 from ..segmenter import Segmenter
-from ..spec import LabelScheme
+from ..spec import LabelScheme, Missing
 from .console import case_progress, spoken_warnings, stdout, timing_table, volume_table
 from .jobs import Done, Failed, plan_jobs, run_jobs
 
@@ -67,6 +67,9 @@ def segment_cases(
     precision: Annotated[
         Precision, typer.Option(help="What it is computed in; auto: 16 bits on record only.")
     ] = "auto",
+    missing: Annotated[
+        Missing, typer.Option(help="Cases without all modalities; mask: segmented by the others, with a warning.")
+    ] = "refuse",
     strict: Annotated[bool, typer.Option("--strict", help="Refuse cases that there is a warning of.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")] = False,
@@ -94,6 +97,7 @@ def segment_cases(
             keep_probabilities=probabilities,
             keep_volumes=preview or report,
             strict=strict,
+            missing=missing,
         )
     outcomes: list[Done | Failed] = []
     try:
@@ -160,6 +164,7 @@ def _document(segmenter: Segmenter, done: Sequence[Done], failed: Sequence[Faile
                 "volumes_ml": outcome.volumes_ml,
                 "timings_ms": outcome.timings_ms,
                 "warnings": list(outcome.warnings),
+                "masked": outcome.record["masked"],
                 "record": outcome.record,
             }
             for outcome in done

@@ -12,7 +12,7 @@ from typing import get_args
 from ..errors import CaseError, EngineError
 from ..files import write_whole
 from ..notice import NOTICE
-from ..spec import Spec
+from ..spec import INCOMPLETE_KEY, INCOMPLETE_TRAINED, Spec
 from .checkpoint import read_checkpoint
 from .network import Fusion, build_network
 from .onnx_file import onnx_bytes
@@ -97,6 +97,7 @@ def convert(
     io: FloatType = "float32",
     spec: Spec = _DEFAULT_SPEC,
     fusion: Fusion = "max",
+    incomplete: bool = False,
     overwrite: bool = False,
 ) -> ConversionReport:
     """Convert an MXNet checkpoint to ONNX, without MXNet.
@@ -118,6 +119,8 @@ def convert(
         The preprocessing that the network was trained with.
     fusion
         "stack" keeps the fusion of the modalities as the symbol has it, on tensors of six axes: a baseline for timings.
+    incomplete
+        Say in the metadata that the network was trained with modalities left out where its encoders meet.
 
     Raises
     ------
@@ -137,7 +140,7 @@ def convert(
     try:
         network = build_network(graph_source, shapes, size=size, fusion=fusion)
         typed = assign_types(network.graph, precision=precision, io=io)
-        content, vanished = onnx_bytes(typed, checkpoint, _metadata(spec, origin, precision), NOTICE)
+        content, vanished = onnx_bytes(typed, checkpoint, _metadata(spec, origin, precision, incomplete), NOTICE)
     except EngineError as fault:
         raise EngineError(f"{symbol} with {weights}: {fault}") from None
     write_whole(target, content)
@@ -172,9 +175,10 @@ def _check_options(output: Path, *, precision: str, size: int, io: str, fusion: 
         raise CaseError(f"{output}: exists already and is kept; pass overwrite (--overwrite) or name another output")
 
 
-def _metadata(spec: Spec, origin: Origin, precision: Precision) -> dict[str, str]:
+def _metadata(spec: Spec, origin: Origin, precision: Precision, incomplete: bool) -> dict[str, str]:
     return {
         **spec.to_metadata(),
+        **({INCOMPLETE_KEY: INCOMPLETE_TRAINED} if incomplete else {}),
         "brats_trt.modalities": ",".join(spec.modalities),
         "brats_trt.precision": precision,
         "brats_trt.origin": origin.description,

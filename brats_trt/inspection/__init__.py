@@ -15,6 +15,7 @@ from .cut_off import find_cut
 from .evidence import Evidence, gather_evidence
 from .finding import Finding
 from .left_right import find_ambiguous_sides
+from .missing import find_missing
 from .orientation import find_turned_axes
 from .quantised import find_few_values
 from .saturated import find_saturation
@@ -26,8 +27,9 @@ from .voxel_size import find_voxel_size
 
 __all__ = ["CHECKS", "Finding", "inspect_case", "refusal"]
 
-# The headers first, then where the head lies, then its intensities: the order in which findings are given.
+# What is not there, the headers, then where the head lies, then its intensities: the order in which findings are given.
 CHECKS: tuple[Callable[[Evidence], Finding | None], ...] = (
+    find_missing,
     find_ambiguous_sides,
     find_turned_axes,
     find_voxel_size,

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..spec import Modality
+from ..spec import MODALITIES, Modality
 from .contrast import Contrast
 from .copies import LEAST_CORRELATION
 from .evidence import Evidence
@@ -37,11 +37,14 @@ TAIL_LEAD, LEAST_TAIL = 1.5, 2.2
 def find_swapped(evidence: Evidence) -> Finding | None:
     """Report modalities that look like one another's.
 
-    Silent with too small a sample of a head, with a skull or a background above zero, whose contrast is another, and
-    where two volumes are one. T1 and T1ce are told apart only where one of them shows enhancement.
+    Silent without all modalities, with too small a sample of a head, with a skull or a background above zero, whose
+    contrast is another, and where two volumes are one. T1 and T1ce are told apart only where one of them shows
+    enhancement.
     """
     contrast = evidence.contrast
-    if contrast is None or evidence.sample is None or max(evidence.sample.fills.values()) > LARGEST_FILL:
+    if contrast is None or len(contrast.modalities) < len(MODALITIES):
+        return None
+    if evidence.sample is None or max(evidence.sample.fills.values()) > LARGEST_FILL:
         return None
     if max(evidence.litres.values(), default=0.0) > MOST_LITRES:
         return None

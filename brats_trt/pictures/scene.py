@@ -24,6 +24,8 @@ from .tiles import FILLED, OUTLINED, Overlay, grey_window, sampled
 CELL = 352  # pixels across a tile's cell
 LEAST_HEIGHT, GREATEST_HEIGHT = 130, 600  # of a cell: letters and scale bar do not meet, a picture fits a page
 TITLES: dict[Modality, str] = {"t1": "T1", "t1ce": "T1ce", "t2": "T2", "flair": "FLAIR"}  # in the order of the columns
+# What labels are drawn over where a modality is absent, the best first.
+_INSTEAD: tuple[Modality, ...] = ("t1ce", "flair", "t2", "t1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,15 +124,16 @@ def arrange(result: Segmentation, reference: NDArray[Any] | None) -> Scene:
     case = kept_case(result)
     grid = display_grid(case.shape, result.affine)
     head = grid.turn_box(result.box)
-    underlays = {modality: make_underlay(case.volumes[modality], grid, head) for modality in TITLES}
+    underlays = {modality: make_underlay(case.volumes[modality], grid, head) for modality in titles_of(case)}
+    filled, outlined = shown_modality(case, "t1ce"), shown_modality(case, "flair")
     labels = grid.turn(result.labels)
     columns = [Column(TITLES[modality], underlay) for modality, underlay in underlays.items()]
-    columns.append(Column("Segmentation on T1ce", underlays["t1ce"], labels))
+    columns.append(Column(f"Segmentation on {TITLES[filled]}", underlays[filled], labels))
     truth = None if reference is None else grid.turn(reference)
     if truth is None:
-        columns.append(Column("Outlines on FLAIR", underlays["flair"], labels, OUTLINED))
+        columns.append(Column(f"Outlines on {TITLES[outlined]}", underlays[outlined], labels, OUTLINED))
     else:
-        columns.append(Column("Reference on T1ce", underlays["t1ce"], truth))
+        columns.append(Column(f"Reference on {TITLES[filled]}", underlays[filled], truth))
     styles, found = label_styles(result.label_scheme), bool(labels.any())
     shown = labels if truth is None or found else truth
     return Scene(
@@ -143,6 +146,16 @@ def arrange(result: Segmentation, reference: NDArray[Any] | None) -> Scene:
         middle=not shown.any(),
         stated=states_orientation(result),
     )
+
+
+def titles_of(case: Case) -> dict[Modality, str]:
+    """Titles of the modalities that a case has, in the order of `TITLES`."""
+    return {modality: title for modality, title in TITLES.items() if modality in case.volumes}
+
+
+def shown_modality(case: Case, wanted: Modality) -> Modality:
+    """What labels are drawn over: the modality that is wanted, or the best of those that the case has."""
+    return next(modality for modality in (wanted, *_INSTEAD) if modality in case.volumes)
 
 
 def kept_case(result: Segmentation) -> Case:

@@ -99,6 +99,7 @@ def make_record(result: Segmentation, known: Provenance) -> RunRecord:
         software=f"brats_trt {known.versions.brats_trt}",
         date=known.date,
         inputs=known.inputs,
+        masked=result.masked,
         grid=_grid(result.labels.shape, result.affine),
         model=known.model,
         spec=known.spec,

@@ -10,7 +10,7 @@ from typing import Literal
 
 from ..errors import CaseError
 from ..plans.document import shown
-from ..spec import LabelScheme, Modality
+from ..spec import LabelScheme, Missing, Modality
 from ..volume import OriginKind
 
 Rows = tuple[
@@ -111,6 +111,7 @@ class OptionsRecord:
     min_region: float
     labels: LabelScheme
     strict: bool
+    missing: Missing
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.min_region <= 1.0:

@@ -16,7 +16,7 @@ from ..errors import CaseError
 from ..notice import NOTICE
 from ..plans.document import FieldError, read_value, shown
 from ..plans.document import read_record as read_dataclass
-from ..spec import Spec
+from ..spec import Modality, Spec
 from .parts import (
     GridRecord,
     InputRecord,
@@ -31,7 +31,7 @@ from .parts import (
 )
 
 SCHEMA = "brats_trt.run_record"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 DATE = "%Y-%m-%dT%H:%M:%SZ"
 PRIVACY = (
     "Of the input this record holds names of files, without folders, and hashes. Nothing in it identifies a patient "
@@ -54,6 +54,8 @@ class RunRecord:
         When the run ended, in UTC: "2026-01-31T12:00:00Z".
     inputs
         The volumes, in the order of the spec's modalities.
+    masked
+        The modalities that there was no volume of, and that were left out of the network.
     grid, model, spec, options, runtime, versions
         The input's grid; what was run; in which order of modalities; how; by what.
     timings_ms
@@ -71,6 +73,7 @@ class RunRecord:
     software: str
     date: str
     inputs: tuple[InputRecord, ...]
+    masked: tuple[Modality, ...]
     grid: GridRecord
     model: ModelRecord
     spec: Spec
@@ -92,9 +95,12 @@ class RunRecord:
             datetime.strptime(self.date, DATE)
         except ValueError:
             raise CaseError(f"date is {shown(self.date)}; expected a time such as 2026-01-31T12:00:00Z") from None
+        if self.masked and self.options.missing != "mask":
+            raise CaseError(f"{shown(self.masked)} were left out of a run that was not to leave any out")
         found = tuple(volume.modality for volume in self.inputs)
-        if found != self.spec.modalities:
-            raise CaseError(f"the inputs are {shown(found)}; expected {list(self.spec.modalities)}, the spec's order")
+        expected = tuple(modality for modality in self.spec.modalities if modality not in self.masked)
+        if found != expected or not found:
+            raise CaseError(f"the inputs are {shown(found)}; expected {list(expected)}, the spec's order")
         check_finite(self.timings_ms.values(), least=0.0)
         check_sha256(self.labels_sha256)
 

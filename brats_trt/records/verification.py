@@ -63,7 +63,7 @@ def verify(
     """
     path = Path(output)
     record = read_record(path)
-    files = find_inputs(inputs) if inputs else None
+    files = find_inputs(inputs, [volume.modality for volume in record.inputs]) if inputs else None
     return Verification(
         record,
         (

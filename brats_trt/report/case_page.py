@@ -9,7 +9,7 @@ from typing import Any
 from ..measures import Measures
 from ..notice import NOTICE
 from ..pictures.palette import label_styles
-from ..pictures.scene import TITLES, states_orientation
+from ..pictures.scene import TITLES, kept_case, shown_modality, states_orientation, titles_of
 from ..segmentation import Segmentation
 from ..spec import LABEL_VALUES
 from .markup import asset, data_script, fill, json_script, picture, text
@@ -51,7 +51,7 @@ def draw_page(result: Segmentation, measures: Measures, record: Mapping[str, Any
     EngineError
         If the package was installed without its viewer.
     """
-    viewer = load_viewer()
+    viewer, case = load_viewer(), kept_case(result)
     oriented = states_orientation(result)
     packed = pack_case(result, (PAGE_BYTES - _RESERVE) * 3 // 4 - len(viewer))
     warnings = (*(() if oriented else (_UNORIENTED,)), *result.portable_warnings)
@@ -64,7 +64,7 @@ def draw_page(result: Segmentation, measures: Measures, record: Mapping[str, Any
         summary=text(summary(measures, oriented=oriented)),
         warnings=warning_list(warnings),
         convention=_CONVENTION if oriented else "",
-        modalities=_choices("modality", TITLES, SHOWN),
+        modalities=_choices("modality", titles_of(case), shown_modality(case, SHOWN)),
         views=_choices("view", _VIEWS, "all"),
         classes=_classes(result),
         centre="Centre on the tumour" if found else "Centre on the head",
@@ -82,13 +82,14 @@ def draw_page(result: Segmentation, measures: Measures, record: Mapping[str, Any
 
 def _data(result: Segmentation, measures: Measures, packed: PackedCase, viewer: bytes, *, oriented: bool) -> str:
     """The script elements that hold what the viewer shows."""
+    case = kept_case(result)
     focus = result.affine @ [*measures.focus, 1.0]
     values = LABEL_VALUES[result.label_scheme]
     page = {
         "focus": focus[:3].tolist(),
         "oriented": oriented,
-        "shown": SHOWN,
-        "modalities": [{"id": modality, "title": title} for modality, title in TITLES.items()],
+        "shown": shown_modality(case, SHOWN),
+        "modalities": [{"id": modality, "title": title} for modality, title in titles_of(case).items()],
         "classes": [
             {
                 "value": values.index(style.value),
@@ -143,7 +144,8 @@ def _record(record: Mapping[str, Any] | None) -> str:
 
 
 def _still(result: Segmentation, *, found: bool) -> str:
-    description = "Axial plane through the tumour on T1ce: " if found else "Middle axial plane on T1ce"
+    modality = TITLES[shown_modality(kept_case(result), SHOWN)]
+    description = f"Axial plane through the tumour on {modality}: " if found else f"Middle axial plane on {modality}"
     words = ", ".join(
         f"{style.name.lower()} {COLOUR_WORDS[style.structure]}" for style in label_styles(result.label_scheme)
     )

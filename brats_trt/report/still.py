@@ -1,4 +1,4 @@
-"""A still picture of a case: its axial plane with most tumour, the classes over T1ce.
+"""A still picture of a case: its axial plane with most tumour, the classes over T1ce, or what there is.
 
 It is the thumbnail of a cohort's page, and what a case's page shows on paper and where a browser cannot draw volumes.
 """
@@ -11,7 +11,7 @@ from ..pictures.orientation import PLANES, DisplayGrid, display_grid
 from ..pictures.palette import label_styles
 from ..pictures.planes import choose_slices, head_window
 from ..pictures.png import encode_png
-from ..pictures.scene import cropped_slice, kept_case, make_underlay
+from ..pictures.scene import cropped_slice, kept_case, make_underlay, shown_modality
 from ..pictures.tiles import draw_classes, draw_grey
 from ..segmentation import Segmentation
 from ..spec import Modality
@@ -37,7 +37,7 @@ def draw_still(result: Segmentation, side: int) -> bytes:
     head = grid.turn_box(result.box)
     window = head_window(head, labels.shape, grid.sizes)
     index = choose_slices(labels, head, oedema=styles[-1].value)[_AXIAL.axis]
-    underlay = make_underlay(case.volumes[SHOWN], grid, head)
+    underlay = make_underlay(case.volumes[shown_modality(case, SHOWN)], grid, head)
     base = draw_grey(underlay.slice(_AXIAL, index, window), underlay.window, _size(grid, window.shape, side))
     plane = cropped_slice(labels, _AXIAL, index, window)
     return encode_png(draw_classes(base, plane, styles).quantize(128, dither=Image.Dither.NONE))
