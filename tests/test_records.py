@@ -70,7 +70,7 @@ def document(result):
 def test_a_record_says_what_came_in_what_ran_and_what_came_out(model, folder):
     before = datetime.now(timezone.utc).replace(microsecond=0)
     spec = Spec(ORDER, "card")
-    options = {"tta": True, "min_region": 0.25, "labels": "msd", "strict": True}
+    options = {"tta": True, "min_region": 0.25, "labels": "msd", "strict": True, "missing": "refuse"}
     segmenter = Segmenter(model, precision="fp32", spec=spec, threads=1, **options)
     result = segmenter.run(folder)
     record = result.record
@@ -403,8 +403,8 @@ def test_no_entry_takes_what_is_of_another_type(document, value):
     ("path", "value", "message"),
     [
         (("schema",), "another", "expected 'brats_trt.run_record'"),
-        (("schema_version",), 2, "is 2; this version of brats_trt reads 1.*update brats_trt"),
-        (("schema_version",), 0, "is 0; this version of brats_trt reads 1"),
+        (("schema_version",), 3, "is 3; this version of brats_trt reads 2.*update brats_trt"),
+        (("schema_version",), 1, "is 1; this version of brats_trt reads 2"),
         (("schema_version",), "1", "expected an integer"),
         (("date",), "yesterday", "expected a time such as"),
         (("inputs", 0, "name"), "/home/jane/P1_t1.nii.gz", "that of a file, without folder"),

@@ -38,7 +38,7 @@ PRIVACY = (
     "beyond what these names do."
 )
 LARGEST = 1024**2  # bytes
-_LONGEST_SIDE = 200  # characters at each end of a message that a record may make longer
+_LONGEST_SIDE = 240  # characters at each end of a message that a record may make longer
 _ESCAPES = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&"}
 
 
