@@ -26,6 +26,7 @@ from recipe import RECIPES, Recipe, Stage  # noqa: E402
 from run_log import RunLog  # noqa: E402
 from samples import SETS, make_sample, samples, validation_crop  # noqa: E402
 
+from brats_trt.backends.model import read_model  # noqa: E402
 from brats_trt.errors import EngineError  # noqa: E402
 from brats_trt.spec import MODALITIES  # noqa: E402
 
@@ -136,7 +137,7 @@ def test_two_runs_do_not_share_a_folder(tmp_path):
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
     (tmp_path / "x.pt").write_bytes(b"no checkpoint")
     with pytest.raises(EngineError, match="is no checkpoint of a training run"):
-        checkpoints.averaged_weights(tmp_path / "x.pt")
+        checkpoints.trained_model(tmp_path / "x.pt")
 
 
 def test_the_log_has_every_step_and_the_validations(finished):
@@ -278,8 +279,9 @@ def test_the_commands_train_and_export(tmp_path, monkeypatch):
     target = ["-o", str(tmp_path), "--name", "x", "--precision", "fp32"]
     assert export_module.main([str(tmp_path / CHECKPOINT), *target]) == 0
     weights, _ = read_weights(tmp_path / "x-0000.params")
-    kept = checkpoints.averaged_weights(tmp_path / CHECKPOINT)
+    kept = checkpoints.trained_model(tmp_path / CHECKPOINT).weights
     assert all(torch.equal(weights[name], kept[name]) for name in kept)
+    assert read_model(tmp_path / "x.onnx").takes_incomplete
     assert export_module.main([str(tmp_path / "x.onnx"), *target]) == 2
 
 

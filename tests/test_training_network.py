@@ -11,6 +11,7 @@ from references import answers, checkpoint, run_onnxruntime
 
 torch = pytest.importorskip("torch", reason="the training needs PyTorch: pip install '.[train]'")
 
+from checkpoints import Trained  # noqa: E402
 from export import export  # noqa: E402
 from losses import LossWeights, cascade_loss  # noqa: E402
 from network import Cascade, _block_diagonal  # noqa: E402
@@ -89,7 +90,7 @@ def test_the_softmax_is_mxnets():
 
 
 def test_the_export_is_the_network(model, tmp_path):
-    files = export(model.state_dict(), tmp_path, "x", precision="fp32", size=64)
+    files = export(Trained(model.state_dict(), incomplete=False), tmp_path, "x", precision="fp32", size=64)
     data = crop(64)
     assert abs(run_onnxruntime(files.onnx, data.numpy()) - softmax(model, data)).max() < RUNTIMES
     weights, base = read_weights(files.params)

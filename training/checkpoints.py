@@ -51,6 +51,7 @@ def save_run(path: Path, recipe: Recipe, run: Run) -> None:
     document = {
         "recipe": recipe.digest,
         "base": recipe.base,
+        "absent": recipe.absent,
         "progress": asdict(run.progress),
         "model": run.model.state_dict(),
         "average": run.average,
@@ -82,22 +83,30 @@ def load_run(path: Path, recipe: Recipe, run: Run) -> None:
         setattr(run.progress, name, value)
 
 
-def averaged_weights(path: Path) -> dict[str, torch.Tensor]:
-    """The averaged weights of a checkpoint, by MXNet's names.
+@dataclass(frozen=True)
+class Trained:
+    """What a run made: its averaged weights by MXNet's names, and whether it left out modalities."""
+
+    weights: dict[str, torch.Tensor]
+    incomplete: bool
+
+
+def trained_model(path: Path) -> Trained:
+    """The model that a checkpoint has.
 
     Raises
     ------
     EngineError
         If the file is no checkpoint.
     """
-    weights: dict[str, torch.Tensor] = _read(path)["average"]
-    return weights
+    document = _read(path)
+    return Trained(document["average"], document["absent"] > 0)
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         document: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        document["average"], document["progress"]
+        document["average"], document["progress"], document["absent"]
     except Exception as fault:
         raise EngineError(
             f"{path}: is no checkpoint of a training run ({fault}): name the file that train.py wrote"

@@ -10,8 +10,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from checkpoints import averaged_weights
+from checkpoints import Trained, trained_model
 from params_file import params_bytes
 from rich.console import Console
 from symbol_document import array_shapes, symbol_document
@@ -31,9 +30,7 @@ class Exported:
     onnx: Path
 
 
-def export(
-    weights: dict[str, torch.Tensor], folder: Path, name: str, *, precision: Precision = "fp16", size: int = 128
-) -> Exported:
+def export(trained: Trained, folder: Path, name: str, *, precision: Precision = "fp16", size: int = 128) -> Exported:
     """Write `NAME-symbol.json`, `NAME-0000.params` and `NAME.onnx`; files of these names are replaced.
 
     Raises
@@ -44,6 +41,7 @@ def export(
         If the weights do not fit the precision.
     """
     make_folder(folder)
+    weights = trained.weights
     base = weights["seg_onlynet128conv1sep_conv_bias"].numel() // 4
     files = Exported(folder / f"{name}-symbol.json", folder / f"{name}-0000.params", folder / f"{name}.onnx")
     write_whole(files.symbol, (json.dumps(symbol_document(base), indent=2) + "\n").encode())
@@ -51,7 +49,15 @@ def export(
     # MXNet lists the arrays in the order in which the graph reads them.
     order = [node["name"] for node in symbol_document(base)["nodes"] if node["name"] in arrays]
     write_whole(files.params, params_bytes({array: arrays[array] for array in order}))
-    convert(files.symbol, files.params, files.onnx, precision=precision, size=size, overwrite=True)
+    convert(
+        files.symbol,
+        files.params,
+        files.onnx,
+        precision=precision,
+        size=size,
+        incomplete=trained.incomplete,
+        overwrite=True,
+    )
     return files
 
 
@@ -65,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     console = Console(stderr=True)
     try:
-        files = export(averaged_weights(options.checkpoint), options.output, options.name, precision=options.precision)
+        files = export(trained_model(options.checkpoint), options.output, options.name, precision=options.precision)
     except BratsTrtError as fault:
         console.print(f"[bold red]error:[/] {fault}", highlight=False)
         return 2
