@@ -54,7 +54,7 @@ def open_backend(path: Path, device: Device, options: StageOptions, choices: Bac
 
     model = read_model(path, choices.spec)
     engine = load_engine(model, choices.runtime, precision=choices.precision, threads=choices.threads)
-    return CpuBackend(engine, options, threads=choices.threads)
+    return CpuBackend(engine, options.for_model(model.calibration), threads=choices.threads)
 
 
 def _cuda_backend(path: Path, options: StageOptions, choices: BackendChoices) -> Backend:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..confidence import Calibration
 from ..errors import EngineError
 from ..spec import Spec
 
@@ -26,12 +27,15 @@ class Model:
         Voxels of the network's crop along x, y and z.
     sha256
         Of the file.
+    calibration
+        What the scores of its softmax mean; None where the file does not say.
     """
 
     path: Path
     spec: Spec
     size: tuple[int, int, int]
     sha256: str
+    calibration: Calibration | None = None
 
 
 def read_model(path: Path, spec: Spec | None = None) -> Model:
@@ -40,7 +44,8 @@ def read_model(path: Path, spec: Spec | None = None) -> Model:
     Raises
     ------
     EngineError
-        If the file is missing, is not ONNX, has other tensors than 1x4xDxHxW in and out, or carries no spec.
+        If the file is missing, is not ONNX, has other tensors than 1x4xDxHxW in and out, carries no spec, or a
+        calibration that is not readable.
     """
     try:
         data = path.read_bytes()
@@ -48,12 +53,13 @@ def read_model(path: Path, spec: Spec | None = None) -> Model:
         raise EngineError(f"{path}: the model cannot be read ({fault.strerror}); name an .onnx file") from None
     proto = _parse(path, data)
     size = _check_tensors(path, proto)
-    if spec is None:
-        try:
-            spec = Spec.from_metadata({entry.key: entry.value for entry in proto.metadata_props})
-        except EngineError as fault:
-            raise EngineError(f"{path}: {fault}") from None
-    return Model(path, spec, size, hashlib.sha256(data).hexdigest())
+    metadata = {entry.key: entry.value for entry in proto.metadata_props}
+    try:
+        known = Spec.from_metadata(metadata) if spec is None else spec
+        calibration = Calibration.from_metadata(metadata)
+    except EngineError as fault:
+        raise EngineError(f"{path}: {fault}") from None
+    return Model(path, known, size, hashlib.sha256(data).hexdigest(), calibration)
 
 
 def _parse(path: Path, data: bytes) -> ModelProto:
