@@ -77,10 +77,8 @@ def test_scores_are_those_of_their_formula(seed, sharpness):
         own = p[list(STRUCTURES[name])].sum(axis=0) * counted
         labelled = np.isin(p.argmax(axis=0), STRUCTURES[name]) & counted
         assert score.found == labelled.any()
-        if score.found:
-            expected = 2 * own[labelled].sum() / (own.sum() + labelled.sum())
-        else:
-            expected = 1 - own.max()
+        soft_dice = 2 * own[labelled].sum() / max(own.sum() + labelled.sum(), 1e-9)
+        expected = soft_dice if score.found else 1 - own.max()
         assert score.value == pytest.approx(expected, abs=1e-5)
         assert 0 <= score.value <= 1
 

@@ -28,7 +28,7 @@ _COLOURS: Mapping[str, Colour] = {
     "tumour_core": TUMOUR_CORE,
     "enhancing": ENHANCING,
 }
-_LEAST_RADIUS, _MOST_RADIUS = 5.0, 15.0
+_LEAST_RADIUS, _MOST_RADIUS = 3.0, 10.0
 _STEPS = (0.01, 0.02, 0.05, 0.1, 0.2)
 _MOST_TICKS = 6
 
@@ -140,4 +140,5 @@ def _draw_footer(canvas: Canvas, wording: Wording) -> None:
 
 
 def _number(n: int) -> str:
-    return f"{n:,}".replace(",", "\u202f")
+    """With a space before every three digits."""
+    return f"{n:,}".replace(",", " ")
