@@ -66,7 +66,7 @@ def open_backend(path: Path, device: Device, options: StageOptions, choices: Bac
             "would give labels that nobody has measured: choose a model that was, or give all four"
         )
     engine = load_engine(model, choices.runtime, precision=choices.precision, threads=choices.threads)
-    return CpuBackend(engine, options, threads=choices.threads)
+    return CpuBackend(engine, options.for_model(model.calibration), threads=choices.threads)
 
 
 def _cuda_backend(path: Path, options: StageOptions, choices: BackendChoices) -> Backend:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .errors import CaseError
 from .files import write_whole
 from .records import RECORD_CODE, RunRecord
-from .records.making import with_probabilities
+from .records.making import with_entropy, with_probabilities
 from .segmentation import Segmentation
 
 _LABEL_INTENT = 1002
@@ -32,6 +32,13 @@ def probability_image(result: Segmentation) -> Any:
     image = _image(data, result.crop_affine, None)
     image.header.set_xyzt_units("mm")
     return _mark(image, with_probabilities(result.record, data, result.crop_affine))
+
+
+def entropy_image(result: Segmentation) -> Any:
+    """(D, H, W) float32, from 0 to 1, of the crop."""
+    image = _image(result.entropy, result.crop_affine, None)
+    image.header.set_xyzt_units("mm")
+    return _mark(image, with_entropy(result.record, result.entropy, result.crop_affine))
 
 
 def write_nifti(image: Any, path: str | os.PathLike[str], *, overwrite: bool) -> None:

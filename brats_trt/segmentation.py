@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from .confidence import Calibration, RawScore, entropy, raw_scores
 from .geometry import Box, crop_affine, voxel_volume_ml
 from .spec import LabelScheme, Modality
 
@@ -55,6 +56,8 @@ class Segmentation:
         The volumes that it was made of, or None where the segmenter was not to keep them.
     provenance
         What the record has beyond the above.
+    calibration
+        What the model says of its scores, or None where it says nothing.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Segmentation:
     masked: tuple[Modality, ...] = ()
     case: Case | None = field(default=None, repr=False)
     provenance: Provenance | None = field(default=None, repr=False)
+    calibration: Calibration | None = field(default=None, repr=False)
 
     @cached_property
     def probabilities(self) -> NDArray[np.float32]:
@@ -86,6 +90,41 @@ class Segmentation:
         if len(softmax) == 1:
             return np.asarray(plain)
         return np.asarray((plain + mirrored[:, :, ::-1]) * np.float32(0.5))
+
+    @cached_property
+    def entropy(self) -> NDArray[np.float32]:
+        """(D, H, W) float32 of the crop: each voxel's entropy of `probabilities`, from 0, certain, to 1, ln 4 nats.
+
+        Raises
+        ------
+        ValueError
+            If the segmenter was not to keep probabilities.
+        """
+        return entropy(self.probabilities)
+
+    @cached_property
+    def raw_confidence(self) -> Mapping[str, RawScore]:
+        """Scores of `probabilities` by structure, which mean nothing without a calibration; one is fitted on them.
+
+        Raises
+        ------
+        ValueError
+            If the segmenter was not to keep probabilities.
+        """
+        return raw_scores(self.probabilities)
+
+    @cached_property
+    def confidence(self) -> Mapping[str, float | None] | None:
+        """The Dice to be expected of "whole_tumour", "tumour_core" and "enhancing" (docs/confidence.md).
+
+        None where the model has no calibration; of one structure, where no case of the calibration was of its kind.
+
+        Raises
+        ------
+        ValueError
+            If the model has a calibration and the segmenter was not to keep probabilities.
+        """
+        return None if self.calibration is None else self.calibration.expected(self.raw_confidence)
 
     @cached_property
     def volumes_ml(self) -> dict[str, float]:
@@ -149,6 +188,18 @@ class Segmentation:
         from .nifti_writer import probability_image, write_nifti
 
         write_nifti(probability_image(self), path, overwrite=overwrite)
+
+    def save_entropy(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write `entropy` as a 3-D float32 NIfTI of the crop, whose affine places it on the input.
+
+        Raises
+        ------
+        CaseError
+            As `save`.
+        """
+        from .nifti_writer import entropy_image, write_nifti
+
+        write_nifti(entropy_image(self), path, overwrite=overwrite)
 
     @property
     def crop_affine(self) -> NDArray[np.float64]:

@@ -11,11 +11,12 @@ from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from .backend_choice import BackendChoices, Device, open_backend
 from .backends import StageOptions
 from .case import Case, ImageSource, load_case
+from .confidence import Calibration
 from .inspection import inspect_case, refusal
 from .pipeline import CaseOutcome, run_stages
 from .records.inputs import HashInputs, input_records
@@ -78,7 +79,8 @@ class Segmenter:
     threads
         For the stages and the network; None is all cores that this process may use.
     keep_probabilities
-        Whether results have `probabilities`; on a GPU a run is faster without.
+        Whether results have `probabilities`; on a GPU a run is faster without. "calibrated": only where the model has a
+        calibration, for `confidence`.
     keep_volumes
         Whether results have the `case` that they were made of, for pictures and reports; it takes the memory of the
         volumes as they were loaded.
@@ -122,7 +124,7 @@ class Segmenter:
         precision: Precision = "auto",
         spec: Spec | None = None,
         threads: int | None = None,
-        keep_probabilities: bool = True,
+        keep_probabilities: bool | Literal["calibrated"] = True,
         keep_volumes: bool = False,
         strict: bool = False,
         missing: Missing = "refuse",
@@ -170,6 +172,11 @@ class Segmenter:
     def spec(self) -> Spec:
         """What the model expects of its input."""
         return self._backend.spec
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What the model says of its scores, or None: then results have no `confidence`."""
+        return self._backend.calibration
 
     @property
     def model_sha256(self) -> str:
@@ -275,6 +282,7 @@ class Segmenter:
             masked=tuple(modality for modality in self.spec.modalities if modality not in case.volumes),
             case=case if self._keep_volumes else None,
             provenance=origin,
+            calibration=self._backend.calibration,
         )
 
 

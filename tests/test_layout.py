@@ -20,7 +20,7 @@ PACKAGE = Path(brats_trt.__file__).parent
 LAYERS = [
     ("errors",),
     ("spec", "geometry", "notice", "files", "device_array", "signal_stack", "_host", "_tensorrt"),
-    ("nifti_content", "metrics", "case_folder"),
+    ("nifti_content", "metrics", "case_folder", "confidence"),
     ("nifti", "volume"),
     ("case", "kernels"),
     ("backends",),

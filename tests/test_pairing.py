@@ -49,7 +49,8 @@ def test_a_label_map_is_called_as_its_case(stored, case):
     ids=["BraTS", "BraTS 2023", "BraTS 2018", "Decathlon", "flat"],
 )
 def test_every_layout_is_paired_by_the_cases_names(tmp_path, references):
-    predictions = files(tmp_path / "out", "P2.nii.gz", "P1.nii.gz", "P1_probabilities.nii.gz")
+    made = ("P2.nii.gz", "P1.nii.gz", "P1_probabilities.nii.gz", "P1_entropy.nii.gz")
+    predictions = files(tmp_path / "out", *made)
     pairing = pair_cases(predictions, files(tmp_path / "data", *references))
     assert [pair.name for pair in pairing.pairs] == ["P1", "P2"]
     for pair in pairing.pairs:

@@ -7,12 +7,13 @@ it has.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..confidence import Calibration
 from ..geometry import Box
 from ..spec import Modality, Spec
 
@@ -33,13 +34,20 @@ class StageOptions:
     label_values
         The value written for each class: background, necrotic core, oedema, enhancing tumour.
     keep_probabilities
-        Hand out the softmax too, which a GPU has to send to the host for it.
+        Hand out the softmax too, which a GPU has to send to the host for it; "calibrated" is where the model has a
+        calibration.
     """
 
     tta: bool
     min_region: float
     label_values: tuple[int, int, int, int]
-    keep_probabilities: bool = True
+    keep_probabilities: bool | Literal["calibrated"] = True
+
+    def for_model(self, calibration: Calibration | None) -> StageOptions:
+        """The options of a model, with "calibrated" decided."""
+        if self.keep_probabilities != "calibrated":
+            return self
+        return replace(self, keep_probabilities=calibration is not None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +115,10 @@ class Backend(Protocol):
     @property
     def spec(self) -> Spec:
         """What the network expects of its input."""
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What the scores of its softmax mean, where the model says so."""
 
     @property
     def model_sha256(self) -> str:

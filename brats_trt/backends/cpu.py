@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _host
+from ..confidence import Calibration
 from ..errors import CaseError, EngineError
 from ..geometry import Box, without_last_plane
 from ..spec import Modality, Spec
@@ -66,6 +67,11 @@ class CpuBackend:
     def spec(self) -> Spec:
         """What the network expects of its input."""
         return self._engine.model.spec
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What the scores of its softmax mean, where the model says so."""
+        return self._engine.model.calibration
 
     @property
     def model_sha256(self) -> str:

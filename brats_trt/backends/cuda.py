@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..confidence import Calibration
 from ..device_array import DeviceArray
 from ..errors import CaseError, EngineError
 from ..geometry import Box
@@ -64,6 +65,7 @@ class CudaBackend:
         *,
         largest_shape: tuple[int, int, int] = LARGEST_SHAPE,
         plan: PlanIdentity | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         if max(engine.size) > records.LONGEST_AXIS:
             raise EngineError(
@@ -71,6 +73,7 @@ class CudaBackend:
                 "use device='cpu'"
             )
         self.plan = plan
+        self.calibration = calibration
         self._device = device
         self._engine = engine
         self._copiers = ThreadPoolExecutor(_COPIERS, "brats_trt-upload")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..confidence import Calibration
 from ..errors import EngineError
 from ..spec import INCOMPLETE_KEY, INCOMPLETE_TRAINED, Spec
 
@@ -29,6 +30,8 @@ class Model:
         Of the file.
     takes_incomplete
         Whether it was trained with modalities left out, and says so.
+    calibration
+        What the scores of its softmax mean; None where the file does not say.
     """
 
     path: Path
@@ -36,6 +39,7 @@ class Model:
     size: tuple[int, int, int]
     sha256: str
     takes_incomplete: bool = False
+    calibration: Calibration | None = None
 
 
 def read_model(path: Path, spec: Spec | None = None) -> Model:
@@ -44,7 +48,8 @@ def read_model(path: Path, spec: Spec | None = None) -> Model:
     Raises
     ------
     EngineError
-        If the file is missing, is not ONNX, has other tensors than 1x4xDxHxW in and out, or carries no spec.
+        If the file is missing, is not ONNX, has other tensors than 1x4xDxHxW in and out, carries no spec, or a
+        calibration that is not readable.
     """
     try:
         data = path.read_bytes()
@@ -53,20 +58,21 @@ def read_model(path: Path, spec: Spec | None = None) -> Model:
     proto = _parse(path, data)
     size = _check_tensors(path, proto)
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
-    if spec is None:
-        try:
-            spec = Spec.from_metadata(metadata)
-        except EngineError as fault:
-            raise EngineError(f"{path}: {fault}") from None
-    return Model(path, spec, size, hashlib.sha256(data).hexdigest(), _takes_incomplete(path, metadata))
+    try:
+        known = Spec.from_metadata(metadata) if spec is None else spec
+        calibration = Calibration.from_metadata(metadata)
+        incomplete = _takes_incomplete(metadata)
+    except EngineError as fault:
+        raise EngineError(f"{path}: {fault}") from None
+    return Model(path, known, size, hashlib.sha256(data).hexdigest(), incomplete, calibration)
 
 
-def _takes_incomplete(path: Path, metadata: Mapping[str, str]) -> bool:
+def _takes_incomplete(metadata: Mapping[str, str]) -> bool:
     found = metadata.get(INCOMPLETE_KEY)
     if found not in (None, INCOMPLETE_TRAINED):
         raise EngineError(
-            f"{path}: its metadata has {found!r} for {INCOMPLETE_KEY}; expected {INCOMPLETE_TRAINED!r} or nothing: "
-            "convert the model again"
+            f"its metadata has {found!r} for {INCOMPLETE_KEY}; expected {INCOMPLETE_TRAINED!r} or nothing: convert the "
+            "model again"
         )
     return found is not None
 

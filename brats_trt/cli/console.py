@@ -12,6 +12,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from ..confidence import STRUCTURES as CALIBRATED
+
 STRUCTURES = {
     "whole_tumour": "whole tumour",
     "tumour_core": "tumour core",
@@ -103,6 +105,18 @@ def volume_table(cases: Mapping[str, Mapping[str, float]]) -> Table:
     """Millilitres of each structure, a row a case."""
     rows = {name: [f"{volumes[key]:.2f}" for key in STRUCTURES] for name, volumes in cases.items()}
     return plain_table("Volumes (ml)", tuple(STRUCTURES.values()), rows)
+
+
+def confidence_table(cases: Mapping[str, Mapping[str, float | None]], fitted_on: str) -> Table:
+    """The Dice to be expected of each structure, a row a case; "-" is not known."""
+    scored = tuple(CALIBRATED)
+    rows = {name: [_dice(expected.get(key)) for key in scored] for name, expected in cases.items()}
+    title = f"Dice to be expected, calibrated on {escape(fitted_on)}"
+    return plain_table(title, tuple(STRUCTURES[key] for key in scored), rows)
+
+
+def _dice(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def timing_table(cases: Mapping[str, Mapping[str, float]]) -> Table:

@@ -32,13 +32,14 @@ class Job:
     name: str
     labels: Path
     probabilities: Path | None = None
+    entropy: Path | None = None
     preview: Path | None = None
     report: Path | None = None
 
     @property
     def outputs(self) -> tuple[Path, ...]:
         """The files that the job writes."""
-        paths = (self.labels, self.probabilities, self.preview, self.report)
+        paths = (self.labels, self.probabilities, self.entropy, self.preview, self.report)
         return tuple(path for path in paths if path is not None)
 
 
@@ -51,6 +52,7 @@ class Done:
     timings_ms: Mapping[str, float]
     warnings: tuple[str, ...]
     record: Mapping[str, Any]
+    confidence: Mapping[str, float | None] | None = None
     page: CaseSummary | None = None
 
 
@@ -64,7 +66,13 @@ class Failed:
 
 
 def plan_jobs(
-    cases: list[Path], folder: Path, *, probabilities: bool = False, preview: bool = False, report: bool = False
+    cases: list[Path],
+    folder: Path,
+    *,
+    probabilities: bool = False,
+    entropy: bool = False,
+    preview: bool = False,
+    report: bool = False,
 ) -> list[Job]:
     """One job a case, with the files that are asked for beside the label map.
 
@@ -82,6 +90,7 @@ def plan_jobs(
             name,
             labels=folder / f"{name}.nii.gz",
             probabilities=folder / f"{name}_probabilities.nii.gz" if probabilities else None,
+            entropy=folder / f"{name}_entropy.nii.gz" if entropy else None,
             preview=folder / f"{name}_preview.png" if preview else None,
             report=folder / f"{name}_report.html" if report else None,
         )
@@ -151,13 +160,16 @@ def _save(result: Segmentation, job: Job, *, overwrite: bool) -> Done:
             path.unlink(missing_ok=True)
         raise
     record = result.record.document()
-    return Done(job, result.volumes_ml, dict(result.timings_ms), result.warnings, record, page)
+    times = dict(result.timings_ms)
+    return Done(job, result.volumes_ml, times, result.warnings, record, result.confidence, page)
 
 
 def _writers(result: Segmentation, job: Job) -> Iterator[tuple[Path, Callable[..., CaseSummary | None]]]:
     """Each file and what writes it; a page's writer gives what the cohort's page says of the case."""
     if job.probabilities is not None:
         yield job.probabilities, result.save_probabilities
+    if job.entropy is not None:
+        yield job.entropy, result.save_entropy
     if job.preview is not None:
         from ..pictures import save_preview
 

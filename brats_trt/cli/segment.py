@@ -19,7 +19,7 @@ from ..files import check_folder, check_target
 from ..notice import NOTICE
 from ..segmenter import Segmenter
 from ..spec import LabelScheme, Missing
-from .console import case_progress, spoken_warnings, stdout, timing_table, volume_table
+from .console import case_progress, confidence_table, spoken_warnings, stdout, timing_table, volume_table
 from .jobs import Done, Failed, plan_jobs, run_jobs
 
 Profile = Literal["authors", "omz"]
@@ -53,6 +53,9 @@ def segment_cases(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Write <case>_probabilities.nii.gz of the crop too.")
     ] = False,
+    entropy: Annotated[
+        bool, typer.Option("--entropy", help="Write <case>_entropy.nii.gz of the crop too: 0 certain, 1 undecided.")
+    ] = False,
     preview: Annotated[
         bool, typer.Option("--preview", help="Write <case>_preview.png: three planes through the tumour.")
     ] = False,
@@ -81,7 +84,12 @@ def segment_cases(
             "an empty name was given for a case, the output or the engine: is a variable of the shell unset?"
         )
     jobs = plan_jobs(
-        [Path(case) for case in cases], Path(output), probabilities=probabilities, preview=preview, report=report
+        [Path(case) for case in cases],
+        Path(output),
+        probabilities=probabilities,
+        entropy=entropy,
+        preview=preview,
+        report=report,
     )
     check_folder(Path(output))
     cohort = _plan_cohort(Path(output), overwrite=overwrite) if report else None
@@ -94,7 +102,7 @@ def segment_cases(
             tta=profile_tta if tta is None else tta,
             min_region=profile_region if min_region is None else min_region,
             labels=labels,
-            keep_probabilities=probabilities,
+            keep_probabilities=True if probabilities or entropy else "calibrated",
             keep_volumes=preview or report,
             strict=strict,
             missing=missing,
@@ -143,7 +151,11 @@ def _report(segmenter: Segmenter, outcomes: Sequence[Done | Failed], *, as_json:
     elif done:
         volumes = {outcome.job.name: outcome.volumes_ml for outcome in done}
         timings = {outcome.job.name: outcome.timings_ms for outcome in done}
-        stdout().print(volume_table(volumes), "", timing_table(timings), "", NOTICE, sep="\n")
+        stdout().print(volume_table(volumes), "", sep="\n")
+        if segmenter.calibration is not None:
+            confidence = {outcome.job.name: outcome.confidence or {} for outcome in done}
+            stdout().print(confidence_table(confidence, segmenter.calibration.fitted_on), "", sep="\n")
+        stdout().print(timing_table(timings), "", NOTICE, sep="\n")
 
 
 def _document(segmenter: Segmenter, done: Sequence[Done], failed: Sequence[Failed]) -> dict[str, Any]:
@@ -159,9 +171,11 @@ def _document(segmenter: Segmenter, done: Sequence[Done], failed: Sequence[Faile
                 "case": outcome.job.name,
                 "labels": str(outcome.job.labels),
                 "probabilities": outcome.job.probabilities and str(outcome.job.probabilities),
+                "entropy": outcome.job.entropy and str(outcome.job.entropy),
                 "preview": outcome.job.preview and str(outcome.job.preview),
                 "report": outcome.job.report and str(outcome.job.report),
                 "volumes_ml": outcome.volumes_ml,
+                "confidence": outcome.confidence,
                 "timings_ms": outcome.timings_ms,
                 "warnings": list(outcome.warnings),
                 "masked": outcome.record["masked"],

@@ -16,7 +16,8 @@ from ..records.verification import Verification, verify
 
 def verify_output(
     output: Annotated[
-        str, typer.Argument(metavar="OUTPUT", help="A label map, probabilities, a page or a picture of brats_trt's.")
+        str,
+        typer.Argument(metavar="OUTPUT", help="A label map, probabilities, entropy, a page or a picture."),
     ],
     inputs: Annotated[
         list[str] | None,

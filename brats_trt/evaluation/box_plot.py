@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from ..metrics import STRUCTURES
 from ..notice import NOTICE
-from ..pictures.lettering import font
-from ..pictures.palette import BACKGROUND, ENHANCING, LINE, NECROTIC, OEDEMA, QUIET_TEXT, TEXT, Colour
+from ..pictures.palette import ENHANCING, LINE, NECROTIC, OEDEMA, QUIET_TEXT, TEXT, Colour
 from . import Evaluation
 from .axis import Axis, Box, make_axis, make_box
+from .canvas import PANEL, Canvas, blend
 from .report import conventions
 from .scores import METRICS
 
@@ -30,9 +30,7 @@ STRUCTURE_COLOURS: Mapping[str, Colour] = {
     "necrotic": NECROTIC,
     "oedema": OEDEMA,
 }
-_PANEL: Colour = (21, 24, 29)
 _FILL = 0.28
-_OVERSAMPLING = 2
 WIDTH, HEADER, FOOTER, MARGIN, GAP = 1480, 112, 104, 40, 28
 PANEL_HEIGHT, PANEL_TITLE, PANEL_FOOT, SCALE_WIDTH = 440, 46, 70, 66
 TITLE_SIZE, TEXT_SIZE, SMALL_SIZE = 34, 20, 16
@@ -56,46 +54,9 @@ _PANELS = (
 )
 
 
-class _Canvas:
-    """A picture that is drawn larger than it is, in its own pixels."""
-
-    def __init__(self, width: int, height: int) -> None:
-        self.width, self.height = width, height
-        size = (width * _OVERSAMPLING, height * _OVERSAMPLING)
-        self._image = Image.new("RGB", size, BACKGROUND)
-        self._draw = ImageDraw.Draw(self._image)
-
-    def text(
-        self, place: tuple[float, float], text: str, size: int, *, colour: Colour = TEXT, anchor: str = "ls"
-    ) -> None:
-        x, y = _scaled(place)
-        self._draw.text((x, y), text, font=font(size * _OVERSAMPLING), fill=colour, anchor=anchor)
-
-    def rectangle(
-        self, box: tuple[float, float, float, float], fill: Colour, *, edge: Colour | None = None, radius: float = 0
-    ) -> None:
-        width = 2 * _OVERSAMPLING if edge else 0
-        self._draw.rounded_rectangle(_scaled(box), radius=radius * _OVERSAMPLING, fill=fill, outline=edge, width=width)
-
-    def line(self, ends: tuple[float, float, float, float], colour: Colour, width: float = 1) -> None:
-        self._draw.line(_scaled(ends), fill=colour, width=round(width * _OVERSAMPLING))
-
-    def circle(self, place: tuple[float, float], radius: float, fill: Colour) -> None:
-        x, y = place
-        self._draw.ellipse(_scaled((x - radius, y - radius, x + radius, y + radius)), fill=fill)
-
-    def polygon(self, points: list[tuple[float, float]], fill: Colour, *, edge: Colour | None = None) -> None:
-        self._draw.polygon(
-            [number for point in points for number in _scaled(point)], fill=fill, outline=edge, width=_OVERSAMPLING
-        )
-
-    def finished(self) -> Image.Image:
-        return self._image.resize((self.width, self.height), Image.Resampling.LANCZOS)
-
-
 def draw_box_plot(evaluation: Evaluation, *, title: str = "brats_trt evaluate") -> Image.Image:
     """Draw an evaluation."""
-    canvas = _Canvas(WIDTH, HEADER + 2 * PANEL_HEIGHT + GAP + FOOTER)
+    canvas = Canvas(WIDTH, HEADER + 2 * PANEL_HEIGHT + GAP + FOOTER)
     stated = conventions(evaluation)
     number = len(evaluation.cases)
     canvas.text((MARGIN, 56), title, TITLE_SIZE)
@@ -111,10 +72,10 @@ def draw_box_plot(evaluation: Evaluation, *, title: str = "brats_trt evaluate") 
 
 
 def _draw_panel(
-    canvas: _Canvas, evaluation: Evaluation, panel: _Panel, frame: tuple[float, float, float, float]
+    canvas: Canvas, evaluation: Evaluation, panel: _Panel, frame: tuple[float, float, float, float]
 ) -> None:
     left, top, right, bottom = frame
-    canvas.rectangle(frame, _PANEL, radius=8)
+    canvas.rectangle(frame, PANEL, radius=8)
     canvas.text((left + 18, top + 30), METRICS[panel.metric], TEXT_SIZE)
     boxes = {
         structure: make_box([getattr(case.structures[structure], panel.metric) for case in evaluation.cases])
@@ -133,7 +94,7 @@ def _draw_panel(
             _draw_box(canvas, box, axis, (middle, min(0.46 * step, 84), area[1], area[3]), STRUCTURE_COLOURS[structure])
 
 
-def _draw_scale(canvas: _Canvas, axis: Axis, area: tuple[float, float, float, float]) -> None:
+def _draw_scale(canvas: Canvas, axis: Axis, area: tuple[float, float, float, float]) -> None:
     left, top, right, bottom = area
     for tick in axis.ticks:
         y = bottom - axis.share(tick) * (bottom - top)
@@ -142,14 +103,14 @@ def _draw_scale(canvas: _Canvas, axis: Axis, area: tuple[float, float, float, fl
         canvas.text((left - 10, y), axis.tick_label(0.0 if zero else tick), SMALL_SIZE, colour=QUIET_TEXT, anchor="rm")
 
 
-def _draw_box(canvas: _Canvas, box: Box, axis: Axis, place: tuple[float, float, float, float], colour: Colour) -> None:
+def _draw_box(canvas: Canvas, box: Box, axis: Axis, place: tuple[float, float, float, float], colour: Colour) -> None:
     """`place`: the box's middle and width, the panel's top and bottom."""
     middle, width, top, bottom = place
 
     def height(value: float) -> float:
         return bottom - axis.share(value) * (bottom - top)
 
-    half, fill = width / 2, _blend(colour, _PANEL, _FILL)
+    half, fill = width / 2, blend(colour, PANEL, _FILL)
     lower, median, upper = (height(quartile) for quartile in box.quartiles)
     for end, edge in zip((height(whisker) for whisker in box.whiskers), (lower, upper), strict=True):
         canvas.line((middle, edge, middle, end), colour, 1.5)
@@ -157,12 +118,12 @@ def _draw_box(canvas: _Canvas, box: Box, axis: Axis, place: tuple[float, float, 
     canvas.rectangle((middle - half, upper, middle + half, max(lower, upper + 2)), fill, edge=colour, radius=2)
     inside = [value for value in box.values if axis.lower <= value <= axis.upper]
     for index, value in enumerate(inside):
-        canvas.circle((middle + _offset(index) * half * 0.8, height(value)), 2.6, _blend(colour, _PANEL, 0.75))
+        canvas.circle((middle + _offset(index) * half * 0.8, height(value)), 2.6, blend(colour, PANEL, 0.75))
     canvas.line((middle - half, median, middle + half, median), TEXT, 3)
     if axis.lower <= box.mean <= axis.upper:
         mean = height(box.mean)
         canvas.polygon(
-            [(middle - 7, mean), (middle, mean - 7), (middle + 7, mean), (middle, mean + 7)], TEXT, edge=_PANEL
+            [(middle - 7, mean), (middle, mean - 7), (middle + 7, mean), (middle, mean + 7)], TEXT, edge=PANEL
         )
     above, below = sum(v > axis.upper for v in box.values), sum(v < axis.lower for v in box.values)
     for count, y, way in ((above, top, -1), (below, bottom, 1)):
@@ -171,7 +132,7 @@ def _draw_box(canvas: _Canvas, box: Box, axis: Axis, place: tuple[float, float, 
             canvas.text((middle + 12, y), f"{count} beyond", SMALL_SIZE - 2, colour=QUIET_TEXT, anchor="lm")
 
 
-def _draw_footer(canvas: _Canvas, stated: Mapping[str, str]) -> None:
+def _draw_footer(canvas: Canvas, stated: Mapping[str, str]) -> None:
     line = canvas.height - FOOTER + 16
     canvas.line((MARGIN, line, WIDTH - MARGIN, line), LINE)
     legend = "Box: quartiles and median; whiskers: within 1.5 box heights; diamond: mean; points: cases."
@@ -183,12 +144,3 @@ def _draw_footer(canvas: _Canvas, stated: Mapping[str, str]) -> None:
 def _offset(index: int) -> float:
     """Where the n-th point lies beside the middle, from -1 to 1: steps of the golden ratio spread evenly."""
     return 2 * ((index + 1) * 0.6180339887498949 % 1) - 1
-
-
-def _blend(colour: Colour, ground: Colour, share: float) -> Colour:
-    red, green, blue = (round(share * a + (1 - share) * b) for a, b in zip(colour, ground, strict=True))
-    return red, green, blue
-
-
-def _scaled(numbers: tuple[float, ...]) -> list[float]:
-    return [number * _OVERSAMPLING for number in numbers]

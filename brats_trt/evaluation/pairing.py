@@ -2,7 +2,7 @@
 
 A label map is a file `<case>`, `<case>_seg` or `<case>-seg` (.nii or .nii.gz): all of them in the folder itself, and
 those that end in `seg` up to two folders further down, so that BraTS' `<case>/<case>_seg.nii.gz` is found, below
-`HGG` and `LGG` too. Modalities, probabilities and hidden files are no label maps.
+`HGG` and `LGG` too. Modalities, probabilities, entropy and hidden files are no label maps.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..case_folder import case_name, is_volume
 from ..errors import CaseError
 
 _NIFTI = re.compile(r"(?P<case>.+?)(?P<seg>[_-]seg)?\.nii(\.gz)?", re.IGNORECASE)
-_PROBABILITIES = re.compile(r".+_probabilities\.nii(\.gz)?", re.IGNORECASE)
+_OF_A_CROP = re.compile(r".+_(probabilities|entropy)\.nii(\.gz)?", re.IGNORECASE)
 _DEPTH = 2
 _NAMED_CASES = 5
 
@@ -114,7 +114,7 @@ def _walk(folder: Path, depth: int) -> Iterator[Path]:
 
 
 def _is_label_map(name: str) -> bool:
-    return bool(_NIFTI.fullmatch(name)) and not is_volume(name) and not _PROBABILITIES.fullmatch(name)
+    return bool(_NIFTI.fullmatch(name)) and not is_volume(name) and not _OF_A_CROP.fullmatch(name)
 
 
 def _is_marked(name: str) -> bool:

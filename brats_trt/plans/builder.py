@@ -88,6 +88,7 @@ def build_plan(
         golden=expect_golden(known, GOLDEN_SEED),
         command=build_command(str(model), str(output), flavour.name, recipe),
         created=now(),
+        calibration=known.calibration,
     )
     write_both(output, compiled.content, manifest)
     return manifest

@@ -104,7 +104,8 @@ def load_backend(
         check_golden(device, engine, manifest.golden, command=manifest.command)
     library = runtime.identity
     origin = PlanIdentity(manifest.plan.sha256, manifest.onnx.sha256, library.flavour, library.version)
-    return CudaBackend(device, engine, options, plan=origin, **memory)
+    options = options.for_model(manifest.calibration)
+    return CudaBackend(device, engine, options, plan=origin, calibration=manifest.calibration, **memory)
 
 
 def _built(path: Path, device: Device, precision: str) -> Path:

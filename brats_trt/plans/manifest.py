@@ -13,6 +13,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from ..confidence import Calibration
 from ..errors import EngineError
 from ..files import write_whole
 from .compatibility import check_manifest, file_sha256
@@ -108,9 +109,17 @@ def _read(document: Any) -> Manifest:
     schema = read_value(int, document.get("schema"), "schema")
     if schema != SCHEMA:
         raise FieldError("schema", f"is {schema}; this version of brats_trt reads {SCHEMA}")
-    names = tuple(Manifest.__dataclass_fields__)
-    manifest: Manifest = made(Manifest, read_fields(Manifest, document, "", names, {Recipe: _read_recipe}), "")
+    names = tuple(name for name in Manifest.__dataclass_fields__ if name != "calibration" or name in document)
+    readers = {Recipe: _read_recipe, Calibration: _read_calibration}
+    manifest: Manifest = made(Manifest, read_fields(Manifest, document, "", names, readers), "")
     return manifest
+
+
+def _read_calibration(document: Any, where: str) -> Calibration:
+    try:
+        return Calibration.from_document(document)
+    except EngineError as fault:
+        raise FieldError(where, f"does not fit: {fault}") from None
 
 
 def _read_recipe(document: Any, where: str) -> Recipe:

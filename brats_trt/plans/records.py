@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any, Literal
 
+from ..confidence import Calibration
 from ..errors import EngineError
 from ..notice import NOTICE
 from ..spec import Modality, Spec
@@ -173,6 +174,8 @@ class Manifest:
         The command line that builds it again.
     created
         When it was built, in UTC: "2026-01-31T12:00:00Z".
+    calibration
+        The model's; the file has the field only where there is one.
     """
 
     onnx: OnnxRecord
@@ -186,6 +189,7 @@ class Manifest:
     golden: Golden
     command: str
     created: str
+    calibration: Calibration | None = None
     notice: str = NOTICE
     schema: int = SCHEMA
 
@@ -199,7 +203,11 @@ class Manifest:
         """As the file has it; tuples stand for lists."""
         order = ("schema", "notice", *(f.name for f in fields(self) if f.name not in ("schema", "notice")))
         plain = {**asdict(self), "recipe": self.recipe.to_json()}
-        return {name: plain[name] for name in order}
+        if self.calibration is None:
+            del plain["calibration"]
+        else:
+            plain["calibration"] = self.calibration.to_document()
+        return {name: plain[name] for name in order if name in plain}
 
 
 def _check_text(name: str, text: str, pattern: re.Pattern[str], expected: str) -> None:

@@ -15,7 +15,7 @@ class Check:
     Attributes
     ----------
     subject
-        What was compared: "labels" or "probabilities", "grid", a modality, "model", "plan".
+        What was compared: "labels", "probabilities" or "entropy", "grid", a modality, "model", "plan".
     status
         "unknown" is what was asked for and cannot be compared, "not checked" what was not asked for.
     finding

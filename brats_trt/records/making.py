@@ -20,6 +20,7 @@ from ..spec import Modality, Spec
 from .hashing import array_sha256
 from .inputs import file_name
 from .parts import (
+    EntropyRecord,
     GridRecord,
     InputRecord,
     ModelRecord,
@@ -122,6 +123,12 @@ def with_probabilities(record: RunRecord, data: NDArray[np.float32], affine: NDA
     """The record that goes into a probability map; `data` is (D, H, W, 4), as the file has it."""
     d, h, w, classes = data.shape
     return replace(record, probabilities=ProbabilitiesRecord((d, h, w, classes), _rows(affine), array_sha256(data)))
+
+
+def with_entropy(record: RunRecord, data: NDArray[np.float32], affine: NDArray[np.float64]) -> RunRecord:
+    """The record that goes into an entropy map, (D, H, W)."""
+    d, h, w = data.shape
+    return replace(record, entropy=EntropyRecord((d, h, w), _rows(affine), array_sha256(data)))
 
 
 def _grid(shape: tuple[int, ...], affine: NDArray[np.float64]) -> GridRecord:

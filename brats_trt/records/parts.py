@@ -184,6 +184,21 @@ class ProbabilitiesRecord:
         check_sha256(self.sha256)
 
 
+@dataclass(frozen=True)
+class EntropyRecord:
+    """The entropy map beside the record: its shape, voxel to millimetre, and the sha256 of its voxels."""
+
+    shape: tuple[int, int, int]
+    affine: Rows
+    sha256: str
+
+    def __post_init__(self) -> None:
+        if min(self.shape) < 1:
+            raise CaseError(f"entropy of shape {shown(self.shape)}; expected positive numbers")
+        check_finite(number for row in self.affine for number in row)
+        check_sha256(self.sha256)
+
+
 def check_sha256(text: str) -> None:
     """Refuse what is no sha256 in hexadecimal digits."""
     if not _SHA256.fullmatch(text):

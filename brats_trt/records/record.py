@@ -18,6 +18,7 @@ from ..plans.document import FieldError, read_value, shown
 from ..plans.document import read_record as read_dataclass
 from ..spec import Modality, Spec
 from .parts import (
+    EntropyRecord,
     GridRecord,
     InputRecord,
     ModelRecord,
@@ -68,6 +69,8 @@ class RunRecord:
         Of the label map's bytes, uint8, x fastest.
     probabilities
         Of a probability map's own record; None elsewhere.
+    entropy
+        Of an entropy map's own record; None elsewhere.
     """
 
     software: str
@@ -85,6 +88,7 @@ class RunRecord:
     volumes_ml: VolumesRecord
     labels_sha256: str
     probabilities: ProbabilitiesRecord | None = None
+    entropy: EntropyRecord | None = None
     notice: str = NOTICE
     privacy: str = PRIVACY
     schema: str = SCHEMA

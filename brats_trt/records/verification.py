@@ -48,7 +48,7 @@ def verify(
     Parameters
     ----------
     output
-        A label map, a probability map, a page or a picture that brats_trt wrote.
+        A label map, a probability or entropy map, a page or a picture that brats_trt wrote.
     inputs
         A case folder or a 4-D Decathlon file, the four files of a case, or these by modality name; () compares none.
     engine
@@ -82,13 +82,13 @@ def _check_output(path: Path, record: RunRecord) -> Iterator[Check]:
         yield Check("labels", "not checked", "a picture holds three planes of them: verify the label map")
         return
     image = read_nifti(path)
-    probabilities = record.probabilities
-    if probabilities is None:
-        yield _check_voxels("labels", image, "uint8", record.labels_sha256)
-        yield _check_grid(image, record.grid.shape, record.grid.affine)
-    else:
-        yield _check_voxels("probabilities", image, "float32", probabilities.sha256)
-        yield _check_grid(image, probabilities.shape, probabilities.affine)
+    for name, crop in (("probabilities", record.probabilities), ("entropy", record.entropy)):
+        if crop is not None:
+            yield _check_voxels(name, image, "float32", crop.sha256)
+            yield _check_grid(image, crop.shape, crop.affine)
+            return
+    yield _check_voxels("labels", image, "uint8", record.labels_sha256)
+    yield _check_grid(image, record.grid.shape, record.grid.affine)
 
 
 def _check_voxels(subject: str, image: NiftiImage, dtype: str, recorded: str) -> Check:

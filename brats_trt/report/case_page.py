@@ -15,7 +15,7 @@ from ..spec import LABEL_VALUES
 from .markup import asset, data_script, fill, json_script, picture, text
 from .packing import GREYS, PackedCase, pack_case
 from .still import SHOWN, draw_still
-from .tables import measures_table, run_tables, summary, warning_list
+from .tables import expected_dice, measures_table, run_tables, summary, warning_list
 from .viewer import load_viewer, viewer_licence
 
 PAGE_BYTES = 12_000_000
@@ -70,7 +70,7 @@ def draw_page(result: Segmentation, measures: Measures, record: Mapping[str, Any
         centre="Centre on the tumour" if found else "Centre on the head",
         reduced=_reduction(packed),
         still=_still(result, found=found),
-        measures=measures_table(measures, oriented=oriented),
+        measures=measures_table(measures, oriented=oriented, expected=expected_dice(result)),
         run=run_tables(result),
         record=_record(record),
         licence=text(viewer_licence()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,6 +20,8 @@ TITLES = {
 }
 PARTS = ("enhancing", "necrotic", "oedema")
 NOT_STATED = "not stated"
+_NOT_KNOWN = "\u2013"
+_EXPECTED = "Dice to be expected"
 
 _COLUMNS = (
     "Volume (ml)",
@@ -44,6 +47,34 @@ _DEFINITIONS = (
 )
 
 
+@dataclass(frozen=True)
+class ExpectedDice:
+    """What a calibrated model expects of its answer, by structure, and what it was calibrated on."""
+
+    dice: Mapping[str, float | None]
+    fitted_on: str
+
+    def cell(self, structure: str) -> str:
+        """A structure's, or a dash where it is not known."""
+        dice = self.dice.get(structure)
+        return _NOT_KNOWN if dice is None else number(dice, 2)
+
+    @property
+    def meaning(self) -> str:
+        """The definition below the table."""
+        return (
+            " The Dice to be expected is what cases about which the network was as sure had on average, among "
+            f"{self.fitted_on}: it tells nothing of scans unlike these."
+        )
+
+
+def expected_dice(result: Segmentation) -> ExpectedDice | None:
+    """What is shown of a result's confidence: nothing without a calibration, or where probabilities were not kept."""
+    if result.calibration is None or result.softmax is None or result.confidence is None:
+        return None
+    return ExpectedDice(result.confidence, result.calibration.fitted_on)
+
+
 def number(value: float, digits: int = 1) -> str:
     """A rounded number with a real minus sign."""
     rounded = f"{value:.{digits}f}"
@@ -67,18 +98,21 @@ def summary(measures: Measures, *, oriented: bool) -> str:
     )
 
 
-def measures_table(measures: Measures, *, oriented: bool) -> str:
+def measures_table(measures: Measures, *, oriented: bool, expected: ExpectedDice | None = None) -> str:
     """A row a structure, and the definitions below."""
     rows = []
+    columns = _COLUMNS if expected is None else (*_COLUMNS, _EXPECTED)
     for key, title in TITLES.items():
         found = measures.structures[key]
         cells = [*_cells(found, oriented=oriented)] if found else [number(0.0), *["none"] * (len(_COLUMNS) - 1)]
-        rows.append(_row(title, cells, "part" if key in PARTS else ""))
+        if expected is not None:
+            cells.append(expected.cell(key))
+        rows.append(_row(title, columns, cells, "part" if key in PARTS else ""))
     lesions = f"{measures.lesions} lesion{'' if measures.lesions == 1 else 's'}"
     return (
-        f'<table class="stacks" role="table"><caption>Of the tumour and its parts; {lesions}</caption>{_head(_COLUMNS)}'
+        f'<table class="stacks" role="table"><caption>Of the tumour and its parts; {lesions}</caption>{_head(columns)}'
         f'<tbody role="rowgroup">{"".join(rows)}</tbody></table>'
-        f'<p class="quiet definitions">{text(_DEFINITIONS)}</p>'
+        f'<p class="quiet definitions">{text(_DEFINITIONS + (expected.meaning if expected else ""))}</p>'
     )
 
 
@@ -130,9 +164,9 @@ def _cells(found: StructureMeasures, *, oriented: bool) -> tuple[str, ...]:
     )
 
 
-def _row(title: str, cells: Sequence[str], kind: str) -> str:
+def _row(title: str, columns: Sequence[str], cells: Sequence[str], kind: str) -> str:
     data = "".join(
-        f'<td role="cell" data-label="{text(column)}">{cell}</td>' for column, cell in zip(_COLUMNS, cells, strict=True)
+        f'<td role="cell" data-label="{text(column)}">{cell}</td>' for column, cell in zip(columns, cells, strict=True)
     )
     return f'<tr role="row" class="{kind}"><th role="rowheader" scope="row">{text(title)}</th>{data}</tr>'
 
