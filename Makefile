@@ -27,7 +27,8 @@ TORCH ?= torch
 MODEL_OUTPUT ?= training-output
 model: $(VENV)/.installed-train
 	$(VENV)/bin/python training/train.py --recipe demo -o $(MODEL_OUTPUT)
-	$(VENV)/bin/python training/export.py $(MODEL_OUTPUT)/checkpoint.pt -o $(MODEL_OUTPUT) --name demo
+	$(VENV)/bin/python training/export.py $(MODEL_OUTPUT)/checkpoint.pt -o $(MODEL_OUTPUT) --name demo-uncalibrated
+	$(VENV)/bin/python training/calibrate.py $(MODEL_OUTPUT)/demo-uncalibrated.onnx -o $(MODEL_OUTPUT)/demo.onnx
 	$(VENV)/bin/python training/judge.py $(MODEL_OUTPUT)/demo.onnx -o $(MODEL_OUTPUT)
 
 # The runner of TensorRT engines, where it was built.

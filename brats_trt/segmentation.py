@@ -117,7 +117,8 @@ class Segmentation:
     def confidence(self) -> Mapping[str, float | None] | None:
         """The Dice to be expected of "whole_tumour", "tumour_core" and "enhancing" (docs/confidence.md).
 
-        None where the model has no calibration; of one structure, where no case of the calibration was of its kind.
+        None where the model has no calibration, and of a case that lacked a modality, since it is of complete ones; of
+        one structure, where no case of the calibration was of its kind.
 
         Raises
         ------

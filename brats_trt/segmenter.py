@@ -267,6 +267,7 @@ class Segmenter:
         origin = provenance(self._backend, case.volumes, loaded.inputs, self._asked, threads=self._threads)
         timings = {"load": loaded.milliseconds, **outcome.timings_ms}
         timings["total"] = loaded.milliseconds + (perf_counter() - start) * 1e3
+        masked = tuple(modality for modality in self.spec.modalities if modality not in case.volumes)
         return Segmentation(
             name=case.name,
             labels=outcome.labels,
@@ -279,10 +280,10 @@ class Segmenter:
             timings_ms=timings,
             warnings=loaded.findings + outcome.warnings,
             model_sha256=self.model_sha256,
-            masked=tuple(modality for modality in self.spec.modalities if modality not in case.volumes),
+            masked=masked,
             case=case if self._keep_volumes else None,
             provenance=origin,
-            calibration=self._backend.calibration,
+            calibration=None if masked else self._backend.calibration,  # which is of complete cases
         )
 
 

@@ -18,6 +18,8 @@ from brats_trt import CaseError, CaseWarning, EngineError, Segmenter
 from brats_trt.backends.model import read_model
 from brats_trt.backends.native import NativeEngine
 from brats_trt.backends.openvino import OpenVinoEngine
+from brats_trt.confidence import STRUCTURES, Calibration, Curve, StructureCalibration
+from brats_trt.confidence.fit import with_calibration
 from brats_trt.export import convert
 from brats_trt.export.rewrites.absent import leave_out
 from brats_trt.export.rewrites.draft import Draft
@@ -196,6 +198,15 @@ def test_a_case_without_any_modality_is_refused_in_any_way(model, tmp_path):
         segmenter.run(tmp_path)
     with pytest.raises(CaseError, match=r"expected \(X, Y, Z, 4\)"):
         segmenter.run(np.ones((8, 8, 8, 3)))
+
+
+@pytest.mark.filterwarnings("ignore::brats_trt.CaseWarning")
+def test_a_calibration_of_complete_cases_is_not_used_for_others(model, tmp_path):
+    curve = StructureCalibration(Curve(((0.5, 0.5),)), Curve(((0.5, 0.5),)))
+    with_calibration(model, Calibration("phantoms", dict.fromkeys(STRUCTURES, curve)), tmp_path / "calibrated.onnx")
+    segmenter = Segmenter(tmp_path / "calibrated.onnx", precision="fp32", missing="mask")
+    assert segmenter.run(case()).confidence == dict.fromkeys(STRUCTURES, 0.5)
+    assert segmenter.run(case("t1")).confidence is None
 
 
 def test_a_strict_run_does_not_mask(model):

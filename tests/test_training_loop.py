@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
+from functools import partialmethod
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the training needs PyTorch: pip install '.[train]'")
 
+import calibrate  # noqa: E402
 import checkpoints  # noqa: E402
 import export as export_module  # noqa: E402
 import judge  # noqa: E402
@@ -21,12 +24,14 @@ from loop import CHECKPOINT, LOG, Machine, learning_rate, start_run, train  # no
 from losses import LossWeights, cascade_loss, overlap_loss  # noqa: E402
 from network import Logits  # noqa: E402
 from params_file import params_bytes, read_weights  # noqa: E402
-from phantoms import HELD_OUT_CASES, TrainingCrop  # noqa: E402
+from phantoms import CALIBRATION_CASES, HELD_OUT_CASES, HeldOutCase, TrainingCrop  # noqa: E402
 from recipe import RECIPES, Recipe, Stage  # noqa: E402
 from run_log import RunLog  # noqa: E402
 from samples import SETS, make_sample, samples, validation_crop  # noqa: E402
 
+from brats_trt import demo_model  # noqa: E402
 from brats_trt.backends.model import read_model  # noqa: E402
+from brats_trt.confidence import STRUCTURES, RawScore  # noqa: E402
 from brats_trt.errors import EngineError  # noqa: E402
 from brats_trt.spec import MODALITIES  # noqa: E402
 
@@ -296,7 +301,8 @@ def blind(monkeypatch):
 
         def run(self, volumes):
             runs.append(tuple(volumes))
-            return SimpleNamespace(labels=np.zeros_like(next(iter(volumes.values())), np.uint8))
+            labels = np.zeros_like(next(iter(volumes.values())), np.uint8)
+            return SimpleNamespace(labels=labels, raw_confidence=dict.fromkeys(STRUCTURES, RawScore(0.75, found=False)))
 
     monkeypatch.setattr(judge, "Segmenter", Blind)
     return runs
@@ -319,6 +325,26 @@ def test_judging_goes_on_where_it_was_stopped(tmp_path, blind):
     model.write_bytes(b"another model")
     assert list(judge.judge(model, kept, CASES[:1], voxel_mm=6.0)) != [rows[0][:1]]
     assert len(blind) == 9
+
+
+def test_a_model_is_calibrated_on_other_cases_than_it_is_judged_by(tmp_path, blind, monkeypatch):
+    assert not set(CALIBRATION_CASES) & set(HELD_OUT_CASES)
+    assert not {case.seed for case in CALIBRATION_CASES} & {case.seed for case in HELD_OUT_CASES}
+    assert {case.tumour for case in CALIBRATION_CASES} == {case.tumour for case in HELD_OUT_CASES}
+    cases = [HeldOutCase(tumour, "typical", seed) for seed, tumour in enumerate(("ring", "none", "none", "none"))]
+    monkeypatch.setattr(calibrate, "CALIBRATION_CASES", cases)
+    monkeypatch.setattr(HeldOutCase, "make", partialmethod(HeldOutCase.make, voxel_mm=6.0))
+    source, target = tmp_path / "x.onnx", tmp_path / "y.onnx"
+    shutil.copy(demo_model(), source)
+    assert calibrate.main([str(source), "-o", str(target)]) == 0
+    # Nothing is found, which is right in three of four cases.
+    found = read_model(target).calibration.expected(dict.fromkeys(STRUCTURES, RawScore(0.75, found=False)))
+    assert set(found.values()) == {0.75}
+    assert read_model(source).calibration is None
+    monkeypatch.setattr(judge, "HELD_OUT_CASES", cases)
+    assert judge.main([str(target), "-o", str(tmp_path), "--complete"]) == 0
+    assert {"judgement.md", "judgement.json", "reliability.png"} <= {path.name for path in tmp_path.iterdir()}
+    assert calibrate.main([str(tmp_path / "none.onnx"), "-o", str(target)]) == 2
 
 
 def test_what_is_judged_is_told_by_kind_and_by_what_was_given(tmp_path, blind):

@@ -1,6 +1,7 @@
 """A model on the held-out cases, the whole way from volumes to labels, with all modalities and without some.
 
-`python training/judge.py training-output/demo.onnx -o training-output` writes `judgement.json` and `judgement.md`.
+`python training/judge.py training-output/demo.onnx -o training-output` writes `judgement.json`, `judgement.md` and
+`reliability.png`, which compares the Dice that the model's calibration expects with those that were found.
 Runs that are done are kept in `judgement.jsonl` beside the model's hash, so that the work can be stopped and go on.
 """
 
@@ -14,6 +15,7 @@ from dataclasses import asdict
 from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 from judgement import report
 from phantoms import HELD_OUT_CASES, HeldOutCase
 from rich.console import Console
@@ -21,11 +23,16 @@ from rich.progress import track
 from score import Score, ScoreFile
 
 from brats_trt import CaseWarning, Segmenter
+from brats_trt.backends.model import read_model
+from brats_trt.confidence import STRUCTURES
 from brats_trt.demo.phantom import Phantom
 from brats_trt.errors import BratsTrtError
+from brats_trt.evaluation.reliability import reliability
+from brats_trt.evaluation.reliability_diagram import Wording, draw_reliability
 from brats_trt.files import file_sha256, make_folder, write_whole
 from brats_trt.geometry import voxel_volume_ml
 from brats_trt.metrics import dice
+from brats_trt.pictures.png import encode_png
 from brats_trt.spec import LABEL_VALUES, MODALITIES, Modality
 
 Absent = tuple[Modality, ...]
@@ -38,7 +45,7 @@ INCOMPLETE: tuple[Absent, ...] = tuple(absent for n in (1, 2, 3) for absent in c
 def judge(
     model: Path,
     kept: Path,
-    cases: Sequence[HeldOutCase] = HELD_OUT_CASES,
+    cases: Sequence[HeldOutCase],
     *,
     absences: Sequence[Absent] = (COMPLETE,),
     voxel_mm: float = 1.0,
@@ -46,7 +53,7 @@ def judge(
     """Score each case without each set of modalities; what `kept` has of this model is not run again."""
     sha256, file = file_sha256(model), ScoreFile(kept)
     done = {(score.name, score.absent): score for score in file.read(sha256)}
-    segmenter = Segmenter(model, missing="mask" if any(absences) else "refuse", keep_probabilities=False)
+    segmenter = Segmenter(model, missing="mask" if any(absences) else "refuse")
     for case in cases:
         left = [absent for absent in absences if (case.name, absent) not in done]
         phantom = case.make(voxel_mm=voxel_mm) if left else None
@@ -57,7 +64,8 @@ def judge(
 
 
 def _score(segmenter: Segmenter, model: str, case: HeldOutCase, phantom: Phantom, absent: Absent) -> Score:
-    labels = segmenter.run({m: volume for m, volume in phantom.volumes.items() if m not in absent}).labels
+    result = segmenter.run({m: volume for m, volume in phantom.volumes.items() if m not in absent})
+    labels = result.labels
     voxel = voxel_volume_ml(phantom.affine)
     return Score(
         model=model,
@@ -68,7 +76,25 @@ def _score(segmenter: Segmenter, model: str, case: HeldOutCase, phantom: Phantom
         reference_ml=float((phantom.labels > 0).sum()) * voxel,
         found_ml=float((labels > 0).sum()) * voxel,
         dice=dice(labels, phantom.labels, label_values=LABEL_VALUES["brats"]),
+        raw=result.raw_confidence,
     )
+
+
+def _draw_reliability(model: Path, scores: Sequence[Score], target: Path) -> None:
+    """The Dice that the model's calibration expects of complete cases against theirs; nothing without a calibration."""
+    calibration = read_model(model).calibration
+    if calibration is None:
+        return
+    complete = [score for score in scores if not score.absent]
+    expected = [calibration.expected(score.raw) for score in complete]
+    tables = {}
+    for name in STRUCTURES:
+        pairs = [(e[name], score.dice[name.replace("_", " ")]) for e, score in zip(expected, complete, strict=True)]
+        known = [(float(value), dice) for value, dice in pairs if value is not None]
+        tables[name] = reliability(*(np.array(column) for column in zip(*known, strict=True)))
+    caption = f"{len(complete)} held-out phantoms; calibrated on {calibration.fitted_on}"
+    picture = draw_reliability(tables, Wording("Dice expected and observed", caption))
+    write_whole(target, encode_png(picture))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -83,10 +109,11 @@ def main(arguments: list[str] | None = None) -> int:
     absences = (COMPLETE,) if options.complete else (COMPLETE, *INCOMPLETE)
     try:
         make_folder(options.output)
-        running = judge(options.model, options.output / "judgement.jsonl", absences=absences)
+        running = judge(options.model, options.output / "judgement.jsonl", HELD_OUT_CASES, absences=absences)
         rows = track(running, "held-out cases", total=len(HELD_OUT_CASES), console=console)
         scores = [score for row in rows for score in row]
         write_whole(options.output / "judgement.md", report(scores).encode())
+        _draw_reliability(options.model, scores, options.output / "reliability.png")
         write_whole(options.output / "judgement.json", json.dumps([asdict(s) for s in scores], indent=1).encode())
     except (BratsTrtError, OSError) as fault:
         console.print(f"[bold red]error:[/] {fault}", highlight=False)

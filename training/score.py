@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
+
+from brats_trt.confidence import RawScore
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,8 @@ class Score:
         The case and its kinds.
     absent
         Modalities that it was run without.
+    raw
+        What the network expects of its own answer, before any calibration.
     """
 
     model: str
@@ -29,6 +34,7 @@ class Score:
     reference_ml: float
     found_ml: float
     dice: dict[str, float]
+    raw: dict[str, RawScore]
 
 
 @dataclass(frozen=True)
@@ -48,4 +54,9 @@ class ScoreFile:
             return []
         lines = self.path.read_text(encoding="utf-8").splitlines()
         documents = [json.loads(line) for line in lines if line.endswith("}")]
-        return [Score(**{**d, "absent": tuple(d["absent"])}) for d in documents if d["model"] == model]
+        return [_score(document) for document in documents if document["model"] == model]
+
+
+def _score(document: dict[str, Any]) -> Score:
+    raw = {name: RawScore(**entry) for name, entry in document["raw"].items()}
+    return Score(**{**document, "absent": tuple(document["absent"]), "raw": raw})

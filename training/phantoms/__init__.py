@@ -14,11 +14,12 @@ from __future__ import annotations
 from .case import make_case
 from .crop import TrainingCrop, make_crop
 from .geometry import Geometry, make_geometry
-from .held_out import HELD_OUT_CASES, HeldOutCase
+from .held_out import CALIBRATION_CASES, HELD_OUT_CASES, HeldOutCase
 from .regimes import HELD_OUT, IMAGE_KINDS, TRAINING, TUMOUR_KINDS, Regime
 from .scan import Scan, scan_geometry
 
 __all__ = [
+    "CALIBRATION_CASES",
     "HELD_OUT",
     "HELD_OUT_CASES",
     "IMAGE_KINDS",

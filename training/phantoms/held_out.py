@@ -46,4 +46,17 @@ def _cases() -> tuple[HeldOutCase, ...]:
     return tuple(HeldOutCase(tumour, image, FIRST_SEED + number) for number, (tumour, image) in enumerate(pairs))
 
 
+def _calibration_cases() -> tuple[HeldOutCase, ...]:
+    """Each kind of tumour in four kinds of images, and ten heads without one; of other seeds."""
+    images = [kind for kind in IMAGE_KINDS if kind != "typical"]
+    pairs = []
+    for number, tumour in enumerate(kind for kind in TUMOUR_KINDS if kind != "none"):
+        pairs += [(tumour, "typical"), *((tumour, images[(number + turn) % len(images)]) for turn in (1, 4, 7))]
+    pairs += [("none", image) for image in ("typical", *images[:-1])]
+    first = FIRST_SEED + len(HELD_OUT_CASES)
+    return tuple(HeldOutCase(tumour, image, first + number) for number, (tumour, image) in enumerate(pairs))
+
+
 HELD_OUT_CASES = _cases()
+# What a model's expectations of itself are calibrated on; never those that it is judged by.
+CALIBRATION_CASES = _calibration_cases()
