@@ -85,7 +85,7 @@ struct Source {
     const std::uint32_t* words;
     std::int64_t planes;  // after the maximum
     std::int64_t parts;
-    std::uint32_t absent = 0;  // the parts that are left out, a bit each; not all of them
+    std::uint32_t absent;  // the parts that are left out, a bit each; not all of them
 };
 
 inline constexpr int most_sources = 4;

@@ -31,15 +31,16 @@ TEST_CASE("1x1x1 convolutions of a tensor and of the greatest parts of others") 
             const Stored other(second, a_word);
             const Stored last(third, a_word);
             Stored target(outputs, grid, a_word);
-            Mixture layer{
-                grid,
-                4 * words,
-                outputs,
-                block,
-                packed.data(),
-                {{one.words.data(), 2 * words, 1}, {other.words.data(), words, 4}, {last.words.data(), words, 2}},
-                3,
-                {target.words.data(), plain::may_stream(grid), nullptr, bias.data(), nullptr}};
+            Mixture layer{grid,
+                          4 * words,
+                          outputs,
+                          block,
+                          packed.data(),
+                          {{one.words.data(), 2 * words, 1, 0},
+                           {other.words.data(), words, 4, 0},
+                           {last.words.data(), words, 2, 0}},
+                          3,
+                          {target.words.data(), plain::may_stream(grid), nullptr, bias.data(), nullptr}};
             const auto moments =
                 plain::run_parts(layer, kernels->mix, {grid, 1, outputs, block, 1},
                                  [=](std::int64_t rows) { return mixture_scratch(4 * words, rows, grid.width); });
@@ -71,7 +72,7 @@ TEST_CASE("deconvolutions") {
                             outputs,
                             block,
                             packed.data(),
-                            {source.words.data(), words, 4},
+                            {source.words.data(), words, 4, 0},
                             {target.words.data(), plain::may_stream(grid), nullptr, bias.data(), nullptr}};
             const std::int64_t width = source_grid.width;
             plain::run_parts(layer, kernels->expand, {source_grid, 1, outputs, block / 2, 1},
@@ -98,7 +99,7 @@ TEST_CASE("a maximum of which one is not a number is none, whichever it is") {
                       2,
                       2,
                       packed.data(),
-                      {{source.words.data(), 2 / a_word, 4}},
+                      {{source.words.data(), 2 / a_word, 4, 0}},
                       1,
                       {target.words.data(), false, nullptr, nullptr, nullptr}};
         plain::run_parts(layer, kernels->mix, {grid, 1, 2, 2, 1},
@@ -126,7 +127,7 @@ TEST_CASE("moments of a channel whose mean is a thousand times its deviation") {
                       2,
                       2,
                       packed.data(),
-                      {{source.words.data(), 2, 1}},
+                      {{source.words.data(), 2, 1, 0}},
                       1,
                       {target.words.data(), false, nullptr, bias.data(), nullptr}};
         const auto moments = plain::run_parts(layer, kernels->mix, {grid, 1, 2, 2, 1},
