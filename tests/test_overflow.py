@@ -45,7 +45,7 @@ class RoundedEngine:
         self.infinite = False
         self._evaluation = RoundedEvaluation(path)
 
-    def infer(self, crop, softmax):
+    def infer(self, crop, softmax, absent=()):
         softmax[...] = self._evaluation.run(crop, self._look).rounded
 
     def _look(self, step):

@@ -216,7 +216,9 @@ class _Engine:
         self._evaluation = evaluation
         self._tally = tally
 
-    def infer(self, crop: NDArray[np.float32], softmax: NDArray[np.float32]) -> None:
+    def infer(self, crop: NDArray[np.float32], softmax: NDArray[np.float32], absent: Sequence[int] = ()) -> None:
+        if absent:
+            raise ValueError("an audit is of complete cases")
         if self.rounded is not None:
             softmax[...] = self.rounded
             return
