@@ -19,7 +19,7 @@ import judge  # noqa: E402
 import train as train_module  # noqa: E402
 from augmentation import Augmentation, augment  # noqa: E402
 from curves import draw_curves  # noqa: E402
-from judgement import report  # noqa: E402
+from judgement import MARKERS, report  # noqa: E402
 from loop import CHECKPOINT, LOG, Machine, learning_rate, start_run, train  # noqa: E402
 from losses import LossWeights, cascade_loss, overlap_loss  # noqa: E402
 from network import Logits  # noqa: E402
@@ -342,7 +342,14 @@ def test_a_model_is_calibrated_on_other_cases_than_it_is_judged_by(tmp_path, bli
     assert set(found.values()) == {0.75}
     assert read_model(source).calibration is None
     monkeypatch.setattr(judge, "HELD_OUT_CASES", cases)
-    assert judge.main([str(target), "-o", str(tmp_path), "--complete"]) == 0
+    card = tmp_path / "card.md"
+    card.write_text("# Card\n", encoding="utf-8")
+    command = [str(target), "-o", str(tmp_path), "--complete", "--card", str(card)]
+    assert judge.main(command) == 2, "there is no place in it"
+    card.write_text("# Card\n{}old\n{}after\n".format(*MARKERS), encoding="utf-8")
+    assert judge.main(command) == 0
+    assert "old" not in card.read_text() and card.read_text().endswith(f"\n{MARKERS[1]}after\n")
+    assert (tmp_path / "judgement.md").read_text() in card.read_text()
     assert {"judgement.md", "judgement.json", "reliability.png"} <= {path.name for path in tmp_path.iterdir()}
     assert calibrate.main([str(tmp_path / "none.onnx"), "-o", str(target)]) == 2
 

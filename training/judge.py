@@ -1,7 +1,8 @@
 """A model on the held-out cases, the whole way from volumes to labels, with all modalities and without some.
 
 `python training/judge.py training-output/demo.onnx -o training-output` writes `judgement.json`, `judgement.md` and
-`reliability.png`, which compares the Dice that the model's calibration expects with those that were found.
+`reliability.png`, which compares the Dice that the model's calibration expects with those that were found. With `--card`
+the tables go into a model card too, in place of those between its markers.
 Runs that are done are kept in `judgement.jsonl` beside the model's hash, so that the work can be stopped and go on.
 """
 
@@ -16,7 +17,7 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-from judgement import report
+from judgement import into_card, report
 from phantoms import HELD_OUT_CASES, HeldOutCase
 from rich.console import Console
 from rich.progress import track
@@ -103,16 +104,22 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("model", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--complete", action="store_true", help="only with all four modalities")
+    parser.add_argument("--card", type=Path, help="a model card whose tables are to be these")
     options = parser.parse_args(arguments)
     console = Console(stderr=True)
     warnings.simplefilter("ignore", CaseWarning)  # of artefacts and modalities that are there and absent on purpose
     absences = (COMPLETE,) if options.complete else (COMPLETE, *INCOMPLETE)
     try:
         make_folder(options.output)
+        card = None if options.card is None else options.card.read_text(encoding="utf-8")
+        if card is not None:
+            into_card(card, "")  # refused before the work, not after it
         running = judge(options.model, options.output / "judgement.jsonl", HELD_OUT_CASES, absences=absences)
         rows = track(running, "held-out cases", total=len(HELD_OUT_CASES), console=console)
         scores = [score for row in rows for score in row]
         write_whole(options.output / "judgement.md", report(scores).encode())
+        if card is not None:
+            write_whole(options.card, into_card(card, report(scores)).encode())
         _draw_reliability(options.model, scores, options.output / "reliability.png")
         write_whole(options.output / "judgement.json", json.dumps([asdict(s) for s in scores], indent=1).encode())
     except (BratsTrtError, OSError) as fault:

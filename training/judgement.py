@@ -7,10 +7,22 @@ from statistics import fmean, median
 
 from score import Score
 
+from brats_trt.errors import CaseError
 from brats_trt.metrics import STRUCTURES
 from brats_trt.spec import MODALITIES
 
 SIZES = ((5.0, "under 5 ml"), (25.0, "5 to 25 ml"), (75.0, "25 to 75 ml"), (float("inf"), "over 75 ml"))
+
+# Between them stand a model card's tables.
+MARKERS = ("<!-- judgement -->\n", "<!-- end of judgement -->\n")
+
+
+def into_card(card: str, tables: str) -> str:
+    """A model card with these tables in place of those between its markers."""
+    start, end = (card.find(marker) for marker in MARKERS)
+    if not 0 <= start < end:
+        raise CaseError(f"the card has no place for tables: put the lines {' and '.join(map(str.strip, MARKERS))} there")
+    return f"{card[: start + len(MARKERS[0])]}\n{tables}\n{card[end:]}"
 
 
 def report(scores: Sequence[Score]) -> str:
