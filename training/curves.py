@@ -15,7 +15,7 @@ from brats_trt.pictures.palette import BACKGROUND, ENHANCING, LINE, NECROTIC, OE
 
 WIDTH, PANEL, HEADER = 1200, 380, 70
 LEFT, RIGHT, TOP, BOTTOM = 90, 190, 50, 46  # margins in a panel
-TITLE_SIZE, TEXT_SIZE = 28, 18
+TITLE_SIZE, TEXT_SIZE, LINE_HEIGHT = 28, 18, 24
 SMOOTHED = 0.02  # of all steps: the window of the loss's running mean
 COLOURS: Mapping[str, Colour] = dict(zip(STRUCTURES, (OEDEMA, NECROTIC, ENHANCING), strict=True))
 
@@ -76,9 +76,11 @@ def _panel(
             continue
         draw.line(places if len(places) > 1 else places * 2, fill=colour, width=2)
         heights.append((places[-1][1], name, colour))
-    for row, (height, name, colour) in enumerate(sorted(heights)):
-        least = top + TOP + 24 * row
-        draw.text((WIDTH - RIGHT + 10, max(height, least)), name, font=font(TEXT_SIZE), fill=colour, anchor="lm")
+    least = top + TOP
+    for height, name, colour in sorted(heights):
+        place = max(height, least)
+        draw.text((WIDTH - RIGHT + 10, place), name, font=font(TEXT_SIZE), fill=colour, anchor="lm")
+        least = place + LINE_HEIGHT
 
 
 def _running_mean(values: Sequence[float]) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -2,8 +2,9 @@
 
 A plan can load without complaint and give garbage. So a crop is made of a seed, the model answers it in FP32 on the CPU
 when the plan is built, and the plan has to give nearly the same labels before it sees a head. The crop is a lopsided
-ellipsoid with a tumour of four tissues, in the values that the normalisation gives (0 outside, about 0.5 in healthy
-tissue). Integers, sums, products, quotients and square roots make it, so every machine and NumPy makes the same bits.
+ellipsoid with a tumour of three tissues and a bleeding, in the values that the normalisation gives (0 outside, about 0.5
+in healthy tissue). Integers, sums, products, quotients and square roots make it, so every machine and NumPy makes the
+same bits.
 
 Labels are counted in each octant of the crop, since an answer with swapped or mirrored axes has the same counts of the
 whole.
@@ -44,6 +45,8 @@ _TISSUES: dict[str, dict[Modality, float]] = {
     "oedema": {"t1": 0.53, "t2": 0.69, "t1ce": 0.45, "flair": 0.78},
     "enhancing": {"t1": 0.54, "t2": 0.66, "t1ce": 0.93, "flair": 0.70},
     "necrotic": {"t1": 0.35, "t2": 0.82, "t1ce": 0.33, "flair": 0.37},
+    # As bright without contrast agent as with it, which is no enhancement: what a model tells by T1 alone.
+    "blood": {"t1": 0.95, "t2": 0.45, "t1ce": 0.93, "flair": 0.50},
 }
 _NOISE = 0.02  # half the width of the noise
 
@@ -59,6 +62,7 @@ _TUMOUR = (
     ("oedema", (-0.42, 0.28, -0.20), (0.34, 0.46, 0.40)),
     ("enhancing", (-0.40, 0.20, -0.14), (0.24, 0.31, 0.27)),
     ("necrotic", (-0.38, 0.16, -0.12), (0.13, 0.19, 0.16)),
+    ("blood", (0.45, -0.30, -0.20), (0.25, 0.25, 0.25)),
 )
 _SHIFT = 0.08
 
