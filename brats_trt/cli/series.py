@@ -1,0 +1,102 @@
+"""`brats-trt series`: what was understood of an exam."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from ..errors import CaseError
+from ..exam import Exam, Series, described, read_exam
+from ..files import check_folder, write_whole
+from ..notice import NOTICE
+from .console import stdout
+
+_MAP_HELP = "The series of a modality, such as t1ce=5: by the number, UID or description that `series` shows."
+Mapping = Annotated[list[str] | None, typer.Option("--map", metavar="MODALITY=SERIES", help=_MAP_HELP)]
+
+
+def show_series(
+    exam: Annotated[Path, typer.Argument(metavar="EXAM", help="A folder of DICOM files, nested or flat.")],
+    mapping: Mapping = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write it as JSON, without descriptions and UIDs.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")] = False,
+) -> None:
+    """Show an exam's series, and which modality each was taken for; exit code 2 where the four are not found."""
+    if json_file is not None:
+        if json_file.exists() and not overwrite:
+            raise CaseError(f"{json_file}: exists already and is kept; pass --overwrite or name another file")
+        check_folder(json_file.absolute().parent)
+    found = read_exam(exam, parse_mapping(mapping or ()))
+    if json_file is not None:
+        write_whole(json_file, json.dumps(_document(found), indent=1).encode())
+    stdout().print(_table(found), _passed_over(found), NOTICE, sep="\n")
+    found.chosen()
+
+
+def parse_mapping(options: Sequence[str]) -> dict[str, str]:
+    """Modality to series from `t1ce=5` and the like.
+
+    Raises
+    ------
+    CaseError
+        If an option is not of that form, or names a modality twice.
+    """
+    mapping: dict[str, str] = {}
+    for option in options:
+        modality, equals, series = option.partition("=")
+        if not (modality and equals and series):
+            raise CaseError(f"--map {option}: expected MODALITY=SERIES, such as t1ce=5")
+        if modality in mapping:
+            raise CaseError(f"--map {option}: {modality} is mapped already; map each modality once")
+        mapping[modality] = series
+    return mapping
+
+
+def _table(exam: Exam) -> Table:
+    table = Table("series", "description", "volume", "modality", "by", box=None, header_style="bold")
+    for entry in exam.series:
+        modality = entry.recognition.modality
+        style = "green" if modality else "dim"
+        table.add_row(
+            str(entry.number),
+            escape(entry.description),
+            described(entry),
+            modality or "",
+            escape(entry.recognition.reason),
+            style=style,
+        )
+    return table
+
+
+def _passed_over(exam: Exam) -> str:
+    return f"{exam.passed_over} files that are no DICOM were passed over." if exam.passed_over else ""
+
+
+def _document(exam: Exam) -> dict[str, Any]:
+    frames = list(dict.fromkeys(entry.frame_of_reference for entry in exam.series))
+    return {
+        "notice": NOTICE,
+        "passed_over": exam.passed_over,
+        "series": [
+            _entry(entry) | {"frame_of_reference": frames.index(entry.frame_of_reference) + 1} for entry in exam.series
+        ],
+    }
+
+
+def _entry(entry: Series) -> dict[str, Any]:
+    return {
+        "number": entry.number,
+        "modality": entry.recognition.modality,
+        "reason": entry.recognition.reason,
+        "images": entry.images,
+        "shape": None if entry.stack is None else entry.stack.shape,
+        "affine": None if entry.stack is None else entry.stack.affine.tolist(),
+    }
