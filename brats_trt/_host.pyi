@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 _Weights = NDArray[float32]
 _Index = tuple[int, int, int]
 _Box = tuple[_Index, _Index]
+_Map = Sequence[Sequence[float]] | NDArray[Any]
 
 instruction_set: str
 compiler: str
@@ -114,6 +115,22 @@ def gather(
 
     `out` is float32 (1 or 2, 4, D, H, W), C-contiguous; a second entry is mirrored along axis y. `mean` and `variance`
     are those of the whole foreground. Raises ValueError where arrays or box do not fit or the foreground is constant.
+    """
+
+def align(
+    volume: NDArray[Any],
+    map: _Map,
+    out: NDArray[float32],
+    *,
+    slope: float = 1.0,
+    intercept: float = 0.0,
+    threads: int = 0,
+) -> None:
+    """Resample a (X, Y, Z) volume of any real dtype onto the grid of `out`, trilinearly.
+
+    `map` is (3, 4): from a voxel of `out` to a position in the volume, both in voxels. `out` is float32, C-contiguous,
+    and written everywhere. A voxel reaches half a voxel beyond its centre; further out, and where the volume is not
+    finite, is 0. Raises ValueError where the arrays do not fit or the map is not finite.
     """
 
 def scatter(

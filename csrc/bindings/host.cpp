@@ -6,6 +6,7 @@
 
 PYBIND11_MODULE(_host, module) {
     module.doc() = "The stages before and after the network, on the CPU.";
+    brats::bindings::register_align(module);
     brats::bindings::register_foreground(module);
     brats::bindings::register_gather(module);
     brats::bindings::register_network(module);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "../host/align.hpp"
 #include "../host/gather.hpp"
 #include "../host/scatter.hpp"
 #include "../host/volume.hpp"
@@ -27,6 +28,9 @@ Channel to_channel(pybind11::array& input, std::int64_t channel);
 
 // A C-contiguous float32 array of (batch, 4, x, y, z), with a batch of one or two.
 Probabilities to_probabilities(const pybind11::array& array);
+
+// A writable, C-contiguous 3-D float32 array.
+FloatVolume to_float_volume(pybind11::array& array);
 
 // A writable 3-D uint8 array of any stride.
 LabelMap to_label_map(pybind11::array& array);

@@ -4,6 +4,7 @@
 
 namespace brats::bindings {
 
+void register_align(pybind11::module_& module);
 void register_foreground(pybind11::module_& module);
 void register_gather(pybind11::module_& module);
 void register_network(pybind11::module_& module);
