@@ -146,3 +146,17 @@ def scatter(
     `out` is written everywhere. Returns the voxels of each class, and the tightest box around classes 1 to 3. Raises
     ValueError where arrays or box do not fit, NotFiniteError where a probability is not finite.
     """
+
+def restore(
+    probabilities: NDArray[float32],
+    map: _Map,
+    out: NDArray[uint8],
+    *,
+    values: tuple[int, int, int, int],
+    threads: int = 0,
+) -> tuple[tuple[int, int, int, int], _Box]:
+    """Resample float32 (1 or 2, 4, D, H, W) probabilities onto the grid of `out`, a (X, Y, Z) uint8 array.
+
+    As `scatter`, onto any grid: `map` is (3, 4), from a voxel of `out` to a sample of the probabilities. A sample reaches
+    half a sample beyond its place; values[0] is written further out.
+    """

@@ -9,7 +9,9 @@ import pytest
 import SimpleITK
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
+from scipy.special import softmax
 
 from brats_trt import _host
 
@@ -123,6 +125,71 @@ def test_one_composed_map_is_two_maps_where_both_only_move_voxels():
     held = chained != 0
     assert held.any()
     assert np.array_equal(chained[held], composed[held])
+
+
+VALUES = (0, 1, 2, 4)
+
+
+def probabilities(batch=1, size=(18, 20, 22), seed=0):
+    """Smooth fields, so that every class is the greatest somewhere."""
+    fields = gaussian_filter(np.random.default_rng(seed).normal(size=(batch, 4, *size)), (0, 0, 3, 3, 3)) * 60
+    return softmax(fields, axis=1).astype(np.float32)
+
+
+def clear_voxels(fields):
+    """Where the greatest is so by more than rounding can change."""
+    ordered = np.sort(fields, axis=0)
+    return ordered[-1] - ordered[-2] > 1e-5
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_labels_are_the_argmax_of_what_simpleitk_resamples(batch, order):
+    given = probabilities(batch)
+    source, target = affine((3, 9, -6), (1.2, 1.1, 0.9), (0, 0, 0)), affine((-3, 5, 20), (0.8, 0.8, 3), (-5, -4, -6))
+    shape = (34, 30, 12)
+    mean = given[0] if batch == 1 else (given[0] + given[1][:, :, ::-1]) / 2
+    resampled = np.stack([from_simpleitk(field, source, target, shape) for field in mean])
+    expected = np.array(VALUES)[resampled.argmax(axis=0)]
+    out = np.full(shape, 9, np.uint8, order=order)
+    counts, box = _host.restore(given, (np.linalg.inv(source) @ target)[:3], out, values=VALUES)
+    clear = clear_voxels(resampled) | (resampled.sum(axis=0) == 0)
+    assert clear.mean() > 0.99
+    assert np.array_equal(out[clear], expected[clear])
+    assert counts == tuple((out == value).sum() for value in VALUES)
+    assert min(counts) > 0
+    places = np.argwhere(out > 0)
+    assert box == (tuple(places.min(axis=0)), tuple(places.max(axis=0) + 1))
+
+
+def test_on_the_crops_own_grid_it_is_what_scatter_gives():
+    given, box = probabilities(2), ((3, 2, 1), (30, 33, 17))
+    expected, found = (np.zeros((34, 36, 20), np.uint8) for _ in range(2))
+    _host.scatter(given, box, expected, values=VALUES)
+    matrix = np.zeros((3, 4))
+    for axis, samples in enumerate(given.shape[2:]):
+        step = (samples - 1) / (box[1][axis] - box[0][axis] - 1)
+        matrix[axis, axis], matrix[axis, 3] = step, -box[0][axis] * step
+    _host.restore(given, matrix, found, values=VALUES)
+    inside = tuple(slice(*edges) for edges in zip(*box, strict=True))
+    assert (expected[inside] > 0).any()
+    assert (expected[inside] != found[inside]).mean() < 1e-4, "but for rounding"
+
+
+def test_threads_do_not_change_labels():
+    given, matrix = probabilities(), affine((10, 20, 30), 0.4, (1, 1, 1))[:3]
+    found = []
+    for threads in (1, 3):
+        out = np.zeros((25, 24, 23), np.uint8)
+        found.append((_host.restore(given, matrix, out, values=VALUES, threads=threads), out.tobytes()))
+    assert found[0] == found[1]
+
+
+def test_probabilities_that_are_not_finite_are_refused():
+    given = probabilities()
+    given[0, 2, 3, 4, 5] = np.nan
+    with pytest.raises(_host.NotFiniteError, match="not finite"):
+        _host.restore(given, np.eye(4)[:3], np.zeros((4, 4, 4), np.uint8), values=VALUES)
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@
 
 #include <pybind11/stl.h>
 
-#include <array>
-
 #include "numpy_volume.hpp"
 #include "register.hpp"
 
@@ -13,19 +11,7 @@ using namespace py::literals;
 namespace brats::bindings {
 namespace {
 
-// The rows of a (3, 4) matrix.
-using Rows = std::array<std::array<double, 4>, 3>;
-
-AffineMap to_map(const Rows& rows) {
-    AffineMap map{};
-    for (std::size_t axis = 0; axis < 3; ++axis) {
-        for (std::size_t column = 0; column < 3; ++column) map.matrix[axis][column] = rows[axis][column];
-        map.offset[axis] = rows[axis][3];
-    }
-    return map;
-}
-
-void call(const py::array& volume, const Rows& map, py::array out, double slope, double intercept, int threads) {
+void call(const py::array& volume, const MapRows& map, py::array out, double slope, double intercept, int threads) {
     const Volume view = to_volume(volume, slope, intercept);
     const FloatVolume target = to_float_volume(out);
     const py::gil_scoped_release release;

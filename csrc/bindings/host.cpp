@@ -11,6 +11,7 @@ PYBIND11_MODULE(_host, module) {
     brats::bindings::register_gather(module);
     brats::bindings::register_network(module);
     brats::bindings::register_scatter(module);
+    brats::bindings::register_restore(module);
     module.def("usable_cores", brats::usable_cores, "The cores that this process may run on.");
     module.attr("instruction_set") = brats::row_kernels().name;
     module.attr("compiler") = BRATS_COMPILER;

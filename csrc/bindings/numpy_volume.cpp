@@ -63,11 +63,25 @@ bool is_batch_of_channels(const py::array& array) {
 
 }  // namespace
 
+AffineMap to_map(const MapRows& rows) {
+    AffineMap map{};
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+        for (std::size_t column = 0; column < 3; ++column) map.matrix[axis][column] = rows[axis][column];
+        map.offset[axis] = rows[axis][3];
+    }
+    return map;
+}
+
 Box to_box(const BoxTuple& box) { return {box.first, box.second}; }
 
 py::tuple from_box(const Box& box) {
     const auto index = [](const Index3& at) { return py::make_tuple(at[0], at[1], at[2]); };
     return py::make_tuple(index(box.lower), index(box.upper));
+}
+
+py::tuple from_tally(const Tally& tally) {
+    const auto& counts = tally.counts;
+    return py::make_tuple(py::make_tuple(counts[0], counts[1], counts[2], counts[3]), from_box(tally.box));
 }
 
 Volume to_volume(const py::array& array, double slope, double intercept) {

@@ -14,11 +14,19 @@
 
 namespace brats::bindings {
 
+// The rows of a (3, 4) matrix.
+using MapRows = std::array<std::array<double, 4>, 3>;
+
+AffineMap to_map(const MapRows& rows);
+
 // ((x0, y0, z0), (x1, y1, z1)), half-open.
 using BoxTuple = std::pair<Index3, Index3>;
 
 Box to_box(const BoxTuple& box);
 pybind11::tuple from_box(const Box& box);
+
+// The voxels of each class, and the box.
+pybind11::tuple from_tally(const Tally& tally);
 
 // A 3-D array of any real dtype, byte order and stride.
 Volume to_volume(const pybind11::array& array, double slope, double intercept);

@@ -61,13 +61,19 @@ void check(const Volume& volume, const AffineMap& map, const FloatVolume& out) {
         if (voxels > std::numeric_limits<std::int32_t>::max() / volume.shape[axis])
             throw std::invalid_argument("the volume has 2^31 voxels or more");
         voxels *= volume.shape[axis];
+    }
+    check_finite(map);
+}
+
+}  // namespace
+
+void check_finite(const AffineMap& map) {
+    for (std::size_t axis = 0; axis < 3; ++axis) {
         bool finite = std::isfinite(map.offset[axis]);
         for (const double entry : map.matrix[axis]) finite = finite && std::isfinite(entry);
         if (!finite) throw std::invalid_argument("the map is not finite");
     }
 }
-
-}  // namespace
 
 void align(const Volume& volume, const AffineMap& map, const FloatVolume& out, int threads) {
     check(volume, map, out);

@@ -13,6 +13,9 @@ struct AffineMap {
     std::array<double, 3> offset;
 };
 
+// Throws std::invalid_argument.
+void check_finite(const AffineMap& map);
+
 // size[0] x size[1] x size[2] floats in C order.
 struct FloatVolume {
     float* data;

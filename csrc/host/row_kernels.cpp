@@ -253,6 +253,45 @@ void along(const FloatGrid& grid, const Line& line, std::int64_t n, float* out) 
     }
 }
 
+// The probabilities of four classes; a vector of the compiler's, whatever the processor has.
+using Four [[gnu::vector_size(16)]] = float;
+
+Four four_at(const float* values) {
+    Four four;
+    __builtin_memcpy(&four, values, sizeof(four));
+    return four;
+}
+
+Four mixed(Four lower, Four upper, float weight) { return lower * (1.0F - weight) + upper * weight; }
+
+std::uint8_t greatest(Four p) {
+    const bool later = (p[2] > p[3] ? p[2] : p[3]) > (p[0] > p[1] ? p[0] : p[1]);
+    return static_cast<std::uint8_t>(later ? (p[3] > p[2] ? 3 : 2) : (p[1] > p[0] ? 1 : 0));
+}
+
+void label_along(const FloatGrid& grid, const Line& line, std::int64_t n, std::uint8_t* out) {
+    const std::int32_t x = grid.extents[0] > 1 ? grid.strides[0] : 0;
+    const std::int32_t y = grid.extents[1] > 1 ? grid.strides[1] : 0;
+    const std::int32_t z = grid.extents[2] > 1 ? grid.strides[2] : 0;
+    Stretch at;
+    for (std::int64_t first = 0; first < n; first += stretch) {
+        const std::int64_t count = n - first < stretch ? n - first : stretch;
+        locate(grid, line, first, count, at);
+        for (std::int64_t k = 0; k < count; ++k) {
+            out[first + k] = 0;
+            if (at.inside[k] == 0) continue;
+            const float* corner = grid.values + at.lower[k];
+            const float wz = at.weights[2][k];
+            const float wy = at.weights[1][k];
+            const Four a = mixed(four_at(corner), four_at(corner + z), wz);
+            const Four b = mixed(four_at(corner + y), four_at(corner + y + z), wz);
+            const Four c = mixed(four_at(corner + x), four_at(corner + x + z), wz);
+            const Four d = mixed(four_at(corner + x + y), four_at(corner + x + y + z), wz);
+            out[first + k] = greatest(mixed(mixed(a, b, wy), mixed(c, d, wy), at.weights[0][k]));
+        }
+    }
+}
+
 template <class T>
 constexpr TypedRowKernels<T> typed() {
     return {moments<T>, nonfinite<T>, any_foreground<T>, intensities<T>, finite_floats<T>};
@@ -268,7 +307,8 @@ constexpr RowKernels kernels{
     narrow,
     accumulate,
     argmax,
-    along};
+    along,
+    label_along};
 
 }  // namespace
 

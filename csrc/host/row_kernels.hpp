@@ -77,6 +77,10 @@ struct RowKernels {
     // out[k] = the grid's trilinear value at position k of the line, 0 outside
     void (*along)(const FloatGrid& grid, const Line& line, std::int64_t n, float* out);
 
+    // out[k] = the class that is greatest at position k of the line, of four that lie side by side in the grid; ties to
+    // the lower, 0 outside
+    void (*label_along)(const FloatGrid& grid, const Line& line, std::int64_t n, std::uint8_t* out);
+
     template <class T>
     [[nodiscard]] const TypedRowKernels<T>& of() const {
         return std::get<TypedRowKernels<T>>(typed);
