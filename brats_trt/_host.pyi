@@ -122,7 +122,7 @@ def gather(
 
 def align(
     volume: NDArray[Any],
-    map: _Map,
+    matrix: _Map,
     out: NDArray[float32],
     *,
     slope: float = 1.0,
@@ -131,9 +131,9 @@ def align(
 ) -> None:
     """Resample a (X, Y, Z) volume of any real dtype onto the grid of `out`, trilinearly.
 
-    `map` is (3, 4): from a voxel of `out` to a position in the volume, both in voxels. `out` is float32, C-contiguous,
-    and written everywhere. A voxel reaches half a voxel beyond its centre; further out, and where the volume is not
-    finite, is 0. Raises ValueError where the arrays do not fit or the map is not finite.
+    `matrix` is (3, 4): from a voxel of `out` to a position in the volume, both in voxels. `out` is float32,
+    C-contiguous, and written everywhere. A voxel reaches half a voxel beyond its centre; further out, and where the
+    volume is not finite, is 0. Raises ValueError where the arrays do not fit or the map is not finite.
     """
 
 def scatter(
@@ -152,7 +152,7 @@ def scatter(
 
 def restore(
     probabilities: NDArray[float32],
-    map: _Map,
+    matrix: _Map,
     out: NDArray[uint8],
     *,
     values: tuple[int, int, int, int],
@@ -160,6 +160,6 @@ def restore(
 ) -> tuple[tuple[int, int, int, int], _Box]:
     """Resample float32 (1 or 2, 4, D, H, W) probabilities onto the grid of `out`, a (X, Y, Z) uint8 array.
 
-    As `scatter`, onto any grid: `map` is (3, 4), from a voxel of `out` to a sample of the probabilities. A sample reaches
-    half a sample beyond its place; values[0] is written further out.
+    As `scatter`, onto any grid: `matrix` is (3, 4), from a voxel of `out` to a sample of the probabilities. A sample
+    reaches half a sample beyond its place; values[0] is written further out.
     """

@@ -25,7 +25,7 @@ LAYERS = [
     ("case", "kernels", "exam"),
     ("backends",),
     ("plans",),
-    ("records",),
+    ("records", "strip"),
     ("backend_choice", "segmentation"),
     ("nifti_writer", "pipeline", "inspection"),
     ("segmenter", "export"),

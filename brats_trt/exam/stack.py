@@ -1,7 +1,7 @@
 """Images of one layout, put in order by where they lie: a grid, or the reason why they make none.
 
 Neither file names nor instance numbers say anything here. A slice's place is that of its first voxel; places have to
-lie on one line at even steps, which the affine then gives exactly, also where the line leans against the slices' normal.
+lie on one line at even steps, which the affine then gives exactly, also where the line leans against the normal.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ void call(const py::array& volume, const MapRows& map, py::array out, double slo
 }  // namespace
 
 void register_align(py::module_& module) {
-    module.def("align", call, "volume"_a, "map"_a, "out"_a, py::kw_only(), "slope"_a = 1.0, "intercept"_a = 0.0,
+    module.def("align", call, "volume"_a, "matrix"_a, "out"_a, py::kw_only(), "slope"_a = 1.0, "intercept"_a = 0.0,
                "threads"_a = 0,
                "Resample a 3-D volume onto the grid of `out`, trilinearly.\n\n"
                "`map` is (3, 4): from a voxel of `out` to a position in the volume, both in voxels. `out` is a\n"

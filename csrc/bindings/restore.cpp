@@ -26,7 +26,7 @@ py::tuple call(const py::array& probabilities, const MapRows& map, py::array out
 }  // namespace
 
 void register_restore(py::module_& module) {
-    module.def("restore", call, "probabilities"_a, "map"_a, "out"_a, py::kw_only(), "values"_a, "threads"_a = 0,
+    module.def("restore", call, "probabilities"_a, "matrix"_a, "out"_a, py::kw_only(), "values"_a, "threads"_a = 0,
                "Resample probabilities onto the grid of `out` and write each voxel's class.\n\n"
                "As `scatter`, onto any grid: `map` is (3, 4), from a voxel of `out` to a sample of the\n"
                "probabilities. values[0] is written beyond half a sample outside of them.");
