@@ -26,7 +26,7 @@ LAYERS = [
     ("backends",),
     ("plans",),
     ("records", "strip"),
-    ("backend_choice", "segmentation"),
+    ("backend_choice", "segmentation", "raw"),
     ("nifti_writer", "pipeline", "inspection"),
     ("segmenter", "export"),
     ("pictures", "measures"),

@@ -11,7 +11,7 @@ import raw_exams
 from raw_exams import AXIAL, CLINICAL, grid_of, labels_on, raw_exam
 from scipy import ndimage
 
-from brats_trt import CaseError, Segmenter
+from brats_trt import CaseError, RawOptions, Segmenter
 from brats_trt.backends.placement import Placement, Series
 from brats_trt.demo import make_phantom
 from brats_trt.geometry import Box
@@ -22,6 +22,7 @@ from brats_trt.spec import LABEL_VALUES
 from brats_trt.volume import Volume
 
 BRATS = LABEL_VALUES["brats"]
+BARE = RawOptions(strip="never")
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +41,11 @@ def segmented(backend, prepared):
 
 def test_four_clinical_grids_are_segmented_on_the_reference(phantom, backend):
     exam = raw_exam(phantom)
-    outcome = segmented(backend, prepare(exam, None))
+    outcome = segmented(backend, prepare(exam, None, BARE))
     reference = labels_on(phantom, exam.series["t1ce"])
     assert outcome.labels.shape == reference.shape
     assert dice(outcome.labels, reference, label_values=BRATS)["whole tumour"] > 0.88
-    thick = prepare(exam, None, reference="t2")
+    thick = prepare(exam, None, RawOptions(grid="t2", strip="never"))
     found, expected = segmented(backend, thick).labels, labels_on(phantom, exam.series["t2"])
     assert found.shape == (220, 250, 32)
     assert dice(found, expected, label_values=BRATS)["whole tumour"] > 0.88
@@ -53,7 +54,7 @@ def test_four_clinical_grids_are_segmented_on_the_reference(phantom, backend):
 def test_series_of_1_mm_are_segmented_as_the_volumes_themselves(phantom, backend):
     grids = dict.fromkeys(CLINICAL, (AXIAL, (1.0, 1.0, 1.0), (190, 220, 180)))
     exam = raw_exam(phantom, grids)
-    outcome = segmented(backend, prepare(exam, None))
+    outcome = segmented(backend, prepare(exam, None, BARE))
     scores = dice(outcome.labels, labels_on(phantom, exam.series["t1ce"]), label_values=BRATS)
     assert scores["whole tumour"] > 0.93
     assert sum(outcome.counts[1:]) == pytest.approx((outcome.labels > 0).sum(), rel=0.02)
@@ -130,45 +131,47 @@ def with_skull(phantom):
 
 def test_what_is_not_brain_is_taken_away(phantom, backend):
     exam, skull = raw_exam(with_skull(phantom)), Skull(phantom)
-    prepared = prepare(exam, skull)
+    prepared = prepare(exam, lambda: skull)
     assert skull.asked == "the t1ce series"
-    assert not prepared.stripped
+    assert not prepared.account.stripped
     reference = labels_on(phantom, exam.series["t1ce"])
     assert dice(segmented(backend, prepared).labels, reference, label_values=BRATS)["whole tumour"] > 0.85
-    blind = dice(segmented(backend, prepare(exam, None)).labels, reference, label_values=BRATS)
+    blind = dice(segmented(backend, prepare(exam, None, BARE)).labels, reference, label_values=BRATS)
     assert blind["whole tumour"] < 0.8, "the skull does harm where it is left"
 
 
 def test_a_stripped_exam_is_left_alone_and_that_is_said(phantom):
-    prepared = prepare(raw_exam(phantom), Skull(phantom))
-    assert prepared.stripped
+    prepared = prepare(raw_exam(phantom), lambda: Skull(phantom))
+    assert prepared.account.stripped
     assert prepared.placement.mask is None
-    assert prepared.notes == ("the exam is stripped already: nothing was taken away",)
+    assert prepared.account.notes == ("the exam is stripped already: nothing was taken away",)
 
 
 def test_what_does_not_belong_together_is_refused(phantom):
     exam = raw_exam(phantom, dict.fromkeys(CLINICAL, (AXIAL, (4.0, 4.0, 4.0), (50, 56, 44))))
     apart = {name: replace(raw, frame_of_reference=f"1.2.{k % 2}") for k, (name, raw) in enumerate(exam.series.items())}
     with pytest.raises(CaseError, match=r"2 frames of reference.*pass --align rigid"):
-        prepare(replace(exam, series=apart), None)
+        prepare(replace(exam, series=apart), None, BARE)
     with pytest.raises(CaseError, match="Raw has no flair, whose grid"):
-        prepare(replace(exam, series={k: v for k, v in exam.series.items() if k != "flair"}), None, reference="flair")
+        prepare(
+            replace(exam, series={k: v for k, v in exam.series.items() if k != "flair"}), None, RawOptions(grid="flair")
+        )
     away = exam.series["t2"].affine.copy()
     away[0, 3] += 2000
     far = {**exam.series, "t2": replace(exam.series["t2"], affine=away)}
     with pytest.raises(CaseError, match="the t2 series: none of it lies where the reference does"):
-        prepare(replace(exam, series=far), None)
+        prepare(replace(exam, series=far), None, BARE)
 
 
 def test_motion_is_found_told_and_undone(phantom):
     motion = np.eye(4)
     motion[:3, 3] = (3, -4, 2)
     exam = raw_exam(phantom, dict.fromkeys(CLINICAL, (AXIAL, (2.0, 2.0, 2.0), (96, 110, 90))), moved={"flair": motion})
-    still, moved = prepare(exam, None), prepare(exam, None, align="rigid")
-    assert moved.motions["flair"].shift_mm == pytest.approx(np.linalg.norm((3, -4, 2)), abs=0.5)
-    assert max(moved.motions[name].shift_mm for name in ("t1", "t2")) < 0.5
-    assert [note[:20] for note in moved.notes] == ["flair had moved by 5"]
-    assert still.notes == ()
+    still, moved = prepare(exam, None, BARE), prepare(exam, None, RawOptions(align="rigid", strip="never"))
+    assert moved.account.motions["flair"].shift_mm == pytest.approx(np.linalg.norm((3, -4, 2)), abs=0.5)
+    assert max(moved.account.motions[name].shift_mm for name in ("t1", "t2")) < 0.5
+    assert [note[:20] for note in moved.account.notes] == ["flair had moved by 5"]
+    assert still.account.notes == ()
     masks = [[prepared.case.volumes[name].data > 0 for name in ("t1ce", "flair")] for prepared in (still, moved)]
     overlap = [2 * (a & b).sum() / (a.sum() + b.sum()) for a, b in masks]
     assert overlap[1] > 0.98 > 0.96 > overlap[0]

@@ -16,6 +16,7 @@ from ..case import case_name
 from ..errors import BratsTrtError, CaseError
 from ..files import make_folder
 from ..pipeline import CaseOutcome
+from ..raw.options import RawOptions
 from ..segmentation import Segmentation
 from ..segmenter import CaseWarning, Segmenter
 from .console import CaseProgress, one_line
@@ -35,11 +36,12 @@ class Job:
     entropy: Path | None = None
     preview: Path | None = None
     report: Path | None = None
+    brain: Path | None = None
 
     @property
     def outputs(self) -> tuple[Path, ...]:
         """The files that the job writes."""
-        paths = (self.labels, self.probabilities, self.entropy, self.preview, self.report)
+        paths = (self.labels, self.probabilities, self.entropy, self.preview, self.report, self.brain)
         return tuple(path for path in paths if path is not None)
 
 
@@ -73,6 +75,7 @@ def plan_jobs(
     entropy: bool = False,
     preview: bool = False,
     report: bool = False,
+    brain: bool = False,
 ) -> list[Job]:
     """One job a case, with the files that are asked for beside the label map.
 
@@ -93,6 +96,7 @@ def plan_jobs(
             entropy=folder / f"{name}_entropy.nii.gz" if entropy else None,
             preview=folder / f"{name}_preview.png" if preview else None,
             report=folder / f"{name}_report.html" if report else None,
+            brain=folder / f"{name}_brain.nii.gz" if brain else None,
         )
         jobs.append(job)
         for output in job.outputs:
@@ -110,7 +114,12 @@ def plan_jobs(
 
 
 def run_jobs(
-    segmenter: Segmenter, jobs: list[Job], progress: CaseProgress, *, overwrite: bool
+    segmenter: Segmenter,
+    jobs: list[Job],
+    progress: CaseProgress,
+    *,
+    overwrite: bool,
+    raw: bool | RawOptions = False,
 ) -> Iterator[Done | Failed]:
     """Segment and save each case, in order; one that fails leaves nothing behind and does not stop the others.
 
@@ -125,7 +134,7 @@ def run_jobs(
 
     cases = [job.case for job in jobs if job.name not in refused]
     try:
-        with closing(segmenter.run_many(cases, save=save)) as outcomes:
+        with closing(segmenter.run_many(cases, save=save, raw=raw)) as outcomes:
             for job in jobs:
                 progress.start(job.name)
                 end = refused.get(job.name) or _next_error(outcomes) or saved.pop(job.name)
@@ -170,6 +179,8 @@ def _writers(result: Segmentation, job: Job) -> Iterator[tuple[Path, Callable[..
         yield job.probabilities, result.save_probabilities
     if job.entropy is not None:
         yield job.entropy, result.save_entropy
+    if job.brain is not None and result.brain_mask is not None:
+        yield job.brain, result.save_brain_mask
     if job.preview is not None:
         from ..pictures import save_preview
 

@@ -21,6 +21,7 @@ from ..segmenter import Segmenter
 from ..spec import LabelScheme, Missing
 from .console import case_progress, confidence_table, spoken_warnings, stdout, timing_table, volume_table
 from .jobs import Done, Failed, plan_jobs, run_jobs
+from .raw_options import Align, Grid, Map, Raw, StripOption, raw_options
 
 Profile = Literal["authors", "omz"]
 
@@ -73,6 +74,14 @@ def segment_cases(
     missing: Annotated[
         Missing, typer.Option(help="Cases without all modalities; mask: segmented by the others, with a warning.")
     ] = "refuse",
+    raw: Raw = False,
+    mapping: Map = None,
+    align: Align = None,
+    grid: Grid = None,
+    strip: StripOption = None,
+    brain: Annotated[
+        bool, typer.Option("--brain-mask", help="For --raw: write <case>_brain.nii.gz too, where one was found.")
+    ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse cases that there is a warning of.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")] = False,
@@ -83,6 +92,9 @@ def segment_cases(
         raise CaseError(
             "an empty name was given for a case, the output or the engine: is a variable of the shell unset?"
         )
+    options = raw_options(raw=raw, mapping=mapping or (), align=align, grid=grid, strip=strip)
+    if brain and options is None:
+        raise CaseError("--brain-mask is for raw exams: pass --raw too, or leave it out")
     jobs = plan_jobs(
         [Path(case) for case in cases],
         Path(output),
@@ -90,6 +102,7 @@ def segment_cases(
         entropy=entropy,
         preview=preview,
         report=report,
+        brain=brain,
     )
     check_folder(Path(output))
     cohort = _plan_cohort(Path(output), overwrite=overwrite) if report else None
@@ -110,7 +123,7 @@ def segment_cases(
     outcomes: list[Done | Failed] = []
     try:
         with case_progress(len(jobs)) as progress:
-            for outcome in run_jobs(segmenter, jobs, progress, overwrite=overwrite):
+            for outcome in run_jobs(segmenter, jobs, progress, overwrite=overwrite, raw=options or False):
                 outcomes.append(outcome)  # noqa: PERF402  # kept one by one, for an interruption
     finally:  # what is done is reported, also when the run is interrupted
         _report(segmenter, outcomes, as_json=as_json)
@@ -174,6 +187,7 @@ def _document(segmenter: Segmenter, done: Sequence[Done], failed: Sequence[Faile
                 "entropy": outcome.job.entropy and str(outcome.job.entropy),
                 "preview": outcome.job.preview and str(outcome.job.preview),
                 "report": outcome.job.report and str(outcome.job.report),
+                "brain": outcome.job.brain and str(outcome.job.brain),
                 "volumes_ml": outcome.volumes_ml,
                 "confidence": outcome.confidence,
                 "timings_ms": outcome.timings_ms,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,14 +15,12 @@ from ..exam import Exam, Series, described, read_exam
 from ..files import check_folder, write_whole
 from ..notice import NOTICE
 from .console import stdout
-
-_MAP_HELP = "The series of a modality, such as t1ce=5: by the number, UID or description that `series` shows."
-Mapping = Annotated[list[str] | None, typer.Option("--map", metavar="MODALITY=SERIES", help=_MAP_HELP)]
+from .raw_options import Map, parse_mapping
 
 
 def show_series(
     exam: Annotated[Path, typer.Argument(metavar="EXAM", help="A folder of DICOM files, nested or flat.")],
-    mapping: Mapping = None,
+    mapping: Map = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write it as JSON, without descriptions and UIDs.")
     ] = None,
@@ -39,25 +36,6 @@ def show_series(
         write_whole(json_file, json.dumps(_document(found), indent=1).encode())
     stdout().print(_table(found), _passed_over(found), NOTICE, sep="\n")
     found.chosen()
-
-
-def parse_mapping(options: Sequence[str]) -> dict[str, str]:
-    """Modality to series from `t1ce=5` and the like.
-
-    Raises
-    ------
-    CaseError
-        If an option is not of that form, or names a modality twice.
-    """
-    mapping: dict[str, str] = {}
-    for option in options:
-        modality, equals, series = option.partition("=")
-        if not (modality and equals and series):
-            raise CaseError(f"--map {option}: expected MODALITY=SERIES, such as t1ce=5")
-        if modality in mapping:
-            raise CaseError(f"--map {option}: {modality} is mapped already; map each modality once")
-        mapping[modality] = series
-    return mapping
 
 
 def _table(exam: Exam) -> Table:

@@ -49,8 +49,13 @@ class Exam:
         """
         return choose(self.series, incomplete=incomplete)
 
-    def load(self, entry: Series) -> tuple[Volume, Affine]:
+    def load(self, entry: Series, *, digest: bool = False) -> tuple[Volume, Affine]:
         """A series' voxels, x, y, z as its images' columns, rows and slices, and their affine in RAS millimetres.
+
+        Parameters
+        ----------
+        digest
+            Note the sha256 of the files' sha256, in increasing order.
 
         Raises
         ------
@@ -59,7 +64,7 @@ class Exam:
         """
         if entry.stack is None:
             raise CaseError(f"series {entry.number} makes no volume: {entry.recognition.reason}")
-        return read_voxels(entry.stack, f"series {entry.number}"), entry.stack.affine
+        return read_voxels(entry.stack, f"series {entry.number}", digest=digest), entry.stack.affine
 
 
 def read_exam(folder: str | os.PathLike[str], mapping: Mapping[str, str] | None = None) -> Exam:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Iterator
+from io import BytesIO
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from .pydicom_access import pydicom_module
 from .stack import Stack
 
 
-def read_voxels(stack: Stack, source: str) -> Volume:
+def read_voxels(stack: Stack, source: str, *, digest: bool = False) -> Volume:
     """A series as a volume: values as stored where all slices have one slope, otherwise as float32.
 
     Raises
@@ -31,7 +33,9 @@ def read_voxels(stack: Stack, source: str) -> Volume:
     places = {(frame.path, frame.index): k for k, slice_ in enumerate(stack.slices) for frame in slice_}
     data: NDArray[Any] | None = None
     filled: set[int] = set()
-    for frame, pixels in _pixels(sorted((f for s in stack.slices for f in s), key=lambda f: (f.path, f.index))):
+    digests: list[str] = []
+    ordered = sorted((f for s in stack.slices for f in s), key=lambda f: (f.path, f.index))
+    for frame, pixels in _pixels(ordered, digests if digest else None):
         k = places[frame.path, frame.index]
         image = (pixels if one_scale else _scaled(pixels, frame)).T
         if data is None:
@@ -49,7 +53,8 @@ def read_voxels(stack: Stack, source: str) -> Volume:
     if data is None or len(filled) != len(stack.slices):
         raise CaseError(f"{source}: images are missing: copy the exam again")
     slope, intercept = next(iter(scales)) if one_scale else (1.0, 0.0)
-    return Volume(data, slope, intercept, source, Origin("image", affine=stack.affine))
+    sha256 = hashlib.sha256("".join(sorted(digests)).encode()).hexdigest() if digest else None
+    return Volume(data, slope, intercept, source, Origin("series", affine=stack.affine, sha256=sha256))
 
 
 def _scaled(pixels: NDArray[Any], frame: Frame) -> NDArray[Any]:
@@ -57,11 +62,17 @@ def _scaled(pixels: NDArray[Any], frame: Frame) -> NDArray[Any]:
     return scaled
 
 
-def _pixels(frames: list[Frame]) -> Iterator[tuple[Frame, NDArray[Any]]]:
-    """Each frame with its (rows, columns); a file is opened once."""
+def _pixels(frames: list[Frame], digests: list[str] | None) -> Iterator[tuple[Frame, NDArray[Any]]]:
+    """Each frame with its (rows, columns); a file is read once, and its sha256 noted where that is asked for."""
     for path, group in groupby(frames, key=lambda frame: frame.path):
         wanted = list(group)
-        images = iter(_decoded(path, wanted))
+        try:
+            content = path.read_bytes()
+        except OSError as fault:
+            raise CaseError(f"{path}: cannot be read ({fault.strerror}): copy the exam again") from None
+        if digests is not None:
+            digests.append(hashlib.sha256(content).hexdigest())
+        images = iter(_decoded(path, content, wanted))
         for frame in wanted:
             pixels = next(images)
             if pixels.shape != (frame.layout.rows, frame.layout.columns):
@@ -71,14 +82,14 @@ def _pixels(frames: list[Frame]) -> Iterator[tuple[Frame, NDArray[Any]]]:
             yield frame, pixels
 
 
-def _decoded(path: Path, frames: list[Frame]) -> list[NDArray[Any]]:
+def _decoded(path: Path, content: bytes, frames: list[Frame]) -> list[NDArray[Any]]:
     pixels = pydicom_module("pydicom.pixels")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # such as of pixels that are too few, which it pads
             many = len(frames) > 1 or frames[0].index > 0
             indices = [frame.index for frame in frames] if many else None
-            return [np.asarray(image) for image in pixels.iter_pixels(path, raw=True, indices=indices)]
+            return [np.asarray(image) for image in pixels.iter_pixels(BytesIO(content), raw=True, indices=indices)]
     except MemoryError:
         raise
     except Exception as fault:  # whatever pydicom and its decoders raise

@@ -5,9 +5,9 @@ The working grid's volumes serve the foreground, the checks and the pictures; th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,15 +20,17 @@ from ..geometry import Affine, voxel_volume_ml
 from ..spec import Modality
 from ..volume import Origin, Volume
 from .grid import Grid, working_grid
+from .options import Alignment, RawOptions
 from .source import RawExam, RawSeries
-
-Alignment = Literal["header", "rigid"]
 
 # What is looked at for motion: more is worth a warning.
 MOTION_MM, MOTION_DEG = 2.0, 2.0
 # An adult's brain has 900 to 1800 ml; a stripped head has little more, one with its skull twice as much.
 _STRIPPED_ML = (600.0, 2000.0)
 _STRIPPED_AIR, _STRIPPED_OVERLAP = 0.3, 0.75
+
+
+DEFAULT = RawOptions()
 
 
 class FoundBrain(Protocol):
@@ -51,34 +53,56 @@ class Extractor(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
-    """A raw exam, ready for a backend.
+class Account:
+    """How an exam was brought together.
 
     Attributes
     ----------
-    case
-        Its volumes on the working grid, without what is not brain.
+    options
+        What was asked for.
+    grid
+        The working grid.
     motions
-        What `rigid` found, by modality; nothing of the reference.
+        What "rigid" found, by modality; nothing of the series that the others were registered to.
     stripped
         Whether the exam came without its skull, so that nothing was taken away.
+    mask
+        The brain's probability; None where nothing was taken away.
     notes
         What the user should know.
     """
 
-    case: Case
-    placement: Placement
+    options: RawOptions
+    grid: Grid
     motions: Mapping[Modality, Motion]
     stripped: bool
+    mask: Series | None
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A raw exam, ready for a backend: its volumes on the working grid, without what is not brain."""
+
+    case: Case
+    placement: Placement
+    account: Account
+
+    def on_target(self, *, threads: int = 0) -> Case:
+        """The series on the labels' grid, with their skulls, for pictures."""
+        volumes, target = {}, self.placement.target_affine
+        for modality, series in self.placement.series.items():
+            values = np.empty(self.placement.target_shape, np.float32)
+            sample(series, target, values, threads=threads)
+            volumes[modality] = Volume(values, 1.0, 0.0, series.volume.source, Origin("image", affine=target))
+        return Case(self.case.name, volumes, target, self.case.header)
 
 
 def prepare(
     exam: RawExam,
-    extractor: Extractor | None,
+    extractor: Callable[[], Extractor],
+    options: RawOptions = DEFAULT,
     *,
-    reference: Modality = "t1ce",
-    align: Alignment = "header",
     threads: int = 0,
 ) -> Prepared:
     """Bring an exam's series together.
@@ -86,11 +110,7 @@ def prepare(
     Parameters
     ----------
     extractor
-        Of the brain; None takes every series as it is.
-    reference
-        The series whose grid the labels come on, and whose axes the working grid has.
-    align
-        "header": by the affines alone. "rigid": the others are registered to the reference on top.
+        Gives what finds the brain, where there is one to be found.
 
     Raises
     ------
@@ -98,18 +118,20 @@ def prepare(
         If the reference is missing, series do not share a frame of reference, cannot be registered or do not overlap,
         or no brain is found.
     """
-    if reference not in exam.series:
-        raise CaseError(f"{exam.name} has no {reference}, whose grid the labels were to come on: choose another series")
-    _check_frames(exam, align)
-    target = exam.series[reference]
-    motions = {} if align == "header" else _register(exam, reference, threads)
+    if options.grid not in exam.series:
+        raise CaseError(
+            f"{exam.name} has no {options.grid}, whose grid the labels were to come on: choose another series"
+        )
+    _check_frames(exam, options.align)
+    target = exam.series[options.grid]
+    motions = {} if options.align == "header" else _register(exam, options.grid, threads)
     series = {modality: _moved(raw, motions.get(modality)) for modality, raw in exam.series.items()}
     grid = working_grid(Grid(target.affine, _shape(target.volume)))
     volumes = {modality: _on_grid(entry, grid, threads) for modality, entry in series.items()}
-    stripped = extractor is None or _is_stripped(volumes, grid)
+    stripped = options.strip != "never" and _is_stripped(volumes, grid)
     mask = None
-    if extractor is not None and not stripped:
-        brain = extractor.extract(target.volume, target.affine)
+    if options.strip != "never" and not stripped:
+        brain = extractor().extract(target.volume, target.affine)
         mask = Series(Volume(brain.probability, 1.0, 0.0, "the brain's mask"), brain.affine)
         _take_away(volumes, mask, grid, threads)
     made = {
@@ -117,8 +139,8 @@ def prepare(
         for modality, values in volumes.items()
     }
     placement = Placement(grid.affine, series, mask, target.affine, _shape(target.volume))
-    notes = tuple(_notes(motions, stripped=stripped and extractor is not None))
-    return Prepared(Case(exam.name, made, grid.affine, None), placement, motions, stripped, notes)
+    account = Account(options, grid, motions, stripped, mask, tuple(_notes(motions, stripped=stripped)))
+    return Prepared(Case(exam.name, made, grid.affine, target.header), placement, account)
 
 
 def _check_frames(exam: RawExam, align: Alignment) -> None:

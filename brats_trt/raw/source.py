@@ -80,7 +80,10 @@ def load_raw(
         return RawExam(name, {modality: _placed(found) for modality, found in placed.items()})
     exam = read_exam(source, mapping)
     chosen = exam.chosen(incomplete=incomplete)
-    loaded = {modality: RawSeries(*exam.load(entry), entry.frame_of_reference) for modality, entry in chosen.items()}
+    loaded = {
+        modality: RawSeries(*exam.load(entry, digest=digest), entry.frame_of_reference)
+        for modality, entry in chosen.items()
+    }
     return RawExam(case_name(Path(source)), loaded)
 
 

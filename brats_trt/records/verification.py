@@ -82,10 +82,14 @@ def _check_output(path: Path, record: RunRecord) -> Iterator[Check]:
         yield Check("labels", "not checked", "a picture holds three planes of them: verify the label map")
         return
     image = read_nifti(path)
-    for name, crop in (("probabilities", record.probabilities), ("entropy", record.entropy)):
-        if crop is not None:
-            yield _check_voxels(name, image, "float32", crop.sha256)
-            yield _check_grid(image, crop.shape, crop.affine)
+    for name, dtype, beside in (
+        ("probabilities", "float32", record.probabilities),
+        ("entropy", "float32", record.entropy),
+        ("brain", "uint8", record.brain),
+    ):
+        if beside is not None:
+            yield _check_voxels(name, image, dtype, beside.sha256)
+            yield _check_grid(image, beside.shape, beside.affine)
             return
     yield _check_voxels("labels", image, "uint8", record.labels_sha256)
     yield _check_grid(image, record.grid.shape, record.grid.affine)
