@@ -46,7 +46,8 @@ class Segmentation:
     class_counts
         Voxels of background, necrotic core, oedema and enhancing tumour.
     timings_ms
-        Milliseconds of "load", "prepare", "infer", "restore", "regions" and "total".
+        Milliseconds of "load", "prepare", "infer", "restore", "regions" and "total"; of a raw exam "align", "strip" and
+        "inspect" too.
     warnings
         What was found in the input and survived.
     model_sha256
@@ -220,6 +221,20 @@ class Segmentation:
         from .nifti_writer import mask_image, write_nifti
 
         write_nifti(mask_image(self), path, overwrite=overwrite)
+
+    def save_dicom(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the labels as a DICOM segmentation object of the series that they lie on (docs/raw.md).
+
+        It carries the patient's module, as the images do.
+
+        Raises
+        ------
+        CaseError
+            As `save`; if the labels lie on no DICOM series, or there are none.
+        """
+        from .raw.segmentation_object import save_segmentation_object
+
+        save_segmentation_object(self, path, overwrite=overwrite)
 
     @property
     def crop_affine(self) -> NDArray[np.float64]:

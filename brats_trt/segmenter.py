@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,6 +26,7 @@ from .records.making import provenance
 from .records.parts import InputRecord, OptionsRecord
 from .segmentation import Segmentation
 from .spec import LABEL_VALUES, LabelScheme, Missing, Spec
+from .stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from .backends.cpu_engine import Runtime
@@ -51,7 +52,7 @@ class _Loaded:
     case: Case
     inputs: tuple[InputRecord, ...]
     findings: tuple[str, ...]
-    milliseconds: float
+    timings_ms: Mapping[str, float]
     raw: Prepared | None = None
 
 
@@ -274,20 +275,22 @@ class Segmenter:
         from .raw.preparation import prepare
         from .raw.source import load_raw
 
-        start = perf_counter()
+        watch = Stopwatch()
         incomplete = self._asked.missing == "mask"
         digest = self._hash_inputs != "none"
         found = load_raw(exam, options.mapping, threads=self._threads, digest=digest, incomplete=incomplete)
         order = [modality for modality in self.spec.modalities if modality in found.series]
         extractor = partial(self._brain_extractor, ensemble=options.strip == "ensemble")
-        prepared = prepare(found, extractor, options, threads=self._threads or 0)
+        watch.lap("load")
+        prepared = prepare(found, extractor, options, watch=watch, threads=self._threads or 0)
         case = prepared.case
         case = replace(case, volumes={modality: case.volumes[modality] for modality in order})
         findings = tuple(finding.message for finding in inspect_case(case)) + prepared.account.notes
         self._refuse(case, findings)
         sources = {modality: found.series[modality].volume for modality in order}
         inputs = input_records(sources, order, hash_voxels=self._hash_inputs == "all", threads=self._threads)
-        return _Loaded(case, inputs, findings, (perf_counter() - start) * 1e3, prepared)
+        watch.lap("inspect")
+        return _Loaded(case, inputs, findings, watch.laps_ms, prepared)
 
     def _brain_extractor(self, *, ensemble: bool) -> BrainExtractor:
         """Loaded when it is first needed, and kept."""
@@ -307,7 +310,7 @@ class Segmenter:
         self._refuse(case, findings)
         hash_voxels = self._hash_inputs == "all"
         inputs = input_records(case.volumes, [*case.volumes], hash_voxels=hash_voxels, threads=self._threads)
-        return _Loaded(case, inputs, findings, (perf_counter() - start) * 1e3)
+        return _Loaded(case, inputs, findings, {"load": (perf_counter() - start) * 1e3})
 
     def _refuse(self, case: Case, findings: tuple[str, ...]) -> None:
         """Raise what a strict run makes of findings."""
@@ -321,8 +324,8 @@ class Segmenter:
         outcome = self._backend.run([*case.volumes.items()], None if raw is None else raw.placement)
         self._refuse(case, outcome.warnings)
         origin = provenance(self._backend, case.volumes, loaded.inputs, self._asked, threads=self._threads)
-        timings = {"load": loaded.milliseconds, **outcome.timings_ms}
-        timings["total"] = loaded.milliseconds + (perf_counter() - start) * 1e3
+        timings = {**loaded.timings_ms, **outcome.timings_ms}
+        timings["total"] = sum(loaded.timings_ms.values()) + (perf_counter() - start) * 1e3
         masked = tuple(modality for modality in self.spec.modalities if modality not in case.volumes)
         return Segmentation(
             name=case.name,

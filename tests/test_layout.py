@@ -19,7 +19,7 @@ PACKAGE = Path(brats_trt.__file__).parent
 # A module may import what stands before its own layer, and its own package.
 LAYERS = [
     ("errors",),
-    ("spec", "geometry", "notice", "files", "device_array", "signal_stack", "_host", "_tensorrt"),
+    ("spec", "geometry", "notice", "files", "device_array", "signal_stack", "stopwatch", "_host", "_tensorrt"),
     ("nifti_content", "metrics", "case_folder", "confidence"),
     ("nifti", "volume"),
     ("case", "kernels", "exam"),

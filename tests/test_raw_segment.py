@@ -7,6 +7,7 @@ import json
 
 import nibabel
 import numpy as np
+import pydicom
 import pytest
 from exams import USUAL, Room, write_series
 from raw_exams import AXIAL, CLINICAL, labels_on, raw_exam
@@ -124,14 +125,22 @@ def test_options_that_are_none_are_refused(segmenter, folder, monkeypatch):
 
 
 def test_segment_writes_what_was_asked_for(folder, tmp_path, monkeypatch, capsys):
-    outputs = ["--preview", "--report", "--brain-mask", "--json"]
+    outputs = ["--preview", "--report", "--brain-mask", "--seg", "--json"]
     assert command(monkeypatch, "segment", folder, "--raw", "-o", tmp_path / "out", *outputs) == 0
     written = {path.name for path in (tmp_path / "out").iterdir()}
-    assert written == {"Exam_7.nii.gz", "Exam_7_preview.png", "Exam_7_report.html", "index.html"}
+    assert written == {"Exam_7.nii.gz", "Exam_7_seg.dcm", "Exam_7_preview.png", "Exam_7_report.html", "index.html"}
     document = json.loads(capsys.readouterr().out)
-    assert document["cases"][0]["record"]["raw"]["align"] == "header"
+    case = document["cases"][0]
+    assert case["record"]["raw"]["align"] == "header"
+    assert case["seg"] == str(tmp_path / "out" / "Exam_7_seg.dcm")
+    assert case["brain"] is None
+    assert [*case["timings_ms"]][:5] == ["load", "align", "strip", "inspect", "prepare"]
+    segments = pydicom.dcmread(case["seg"])
+    assert segments.PatientID == "SECRET-4711"
+    assert segments.pixel_array.sum() == (np.asanyarray(nibabel.load(case["labels"]).dataobj) > 0).sum()
     labels = gzip.decompress((tmp_path / "out" / "Exam_7.nii.gz").read_bytes())
-    content = b"".join(path.read_bytes() for path in (tmp_path / "out").iterdir()) + labels
+    others = [path for path in (tmp_path / "out").iterdir() if path.suffix != ".dcm"]  # which is the patient's
+    content = b"".join(path.read_bytes() for path in others) + labels
     for secret in (b"secret", b"19700101", b"mprage"):
         assert secret not in content.lower()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from time import perf_counter
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -15,6 +14,7 @@ from ..confidence import Calibration
 from ..errors import CaseError, EngineError
 from ..geometry import Box, without_last_plane
 from ..spec import Modality, Spec
+from ..stopwatch import Stopwatch
 from . import Outcome, StageOptions
 from .cpu_engine import CpuEngine
 from .foreground import common_box, inspect
@@ -25,20 +25,6 @@ if TYPE_CHECKING:
     from ..case import Volume
 
 Volumes = Sequence[tuple[Modality, "Volume"]]
-
-
-class Stopwatch:
-    """Milliseconds between laps, by name."""
-
-    def __init__(self) -> None:
-        self.laps_ms: dict[str, float] = {}
-        self._last = perf_counter()
-
-    def lap(self, name: str) -> None:
-        """Book the time since the last lap under `name`."""
-        now = perf_counter()
-        self.laps_ms[name] = (now - self._last) * 1e3
-        self._last = now
 
 
 class CpuBackend:

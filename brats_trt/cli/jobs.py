@@ -37,11 +37,12 @@ class Job:
     preview: Path | None = None
     report: Path | None = None
     brain: Path | None = None
+    seg: Path | None = None
 
     @property
     def outputs(self) -> tuple[Path, ...]:
         """The files that the job writes."""
-        paths = (self.labels, self.probabilities, self.entropy, self.preview, self.report, self.brain)
+        paths = (self.labels, self.probabilities, self.entropy, self.preview, self.report, self.brain, self.seg)
         return tuple(path for path in paths if path is not None)
 
 
@@ -56,6 +57,7 @@ class Done:
     record: Mapping[str, Any]
     confidence: Mapping[str, float | None] | None = None
     page: CaseSummary | None = None
+    written: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ def plan_jobs(
     preview: bool = False,
     report: bool = False,
     brain: bool = False,
+    seg: bool = False,
 ) -> list[Job]:
     """One job a case, with the files that are asked for beside the label map.
 
@@ -97,6 +100,7 @@ def plan_jobs(
             preview=folder / f"{name}_preview.png" if preview else None,
             report=folder / f"{name}_report.html" if report else None,
             brain=folder / f"{name}_brain.nii.gz" if brain else None,
+            seg=folder / f"{name}_seg.dcm" if seg else None,
         )
         jobs.append(job)
         for output in job.outputs:
@@ -170,7 +174,7 @@ def _save(result: Segmentation, job: Job, *, overwrite: bool) -> Done:
         raise
     record = result.record.document()
     times = dict(result.timings_ms)
-    return Done(job, result.volumes_ml, times, result.warnings, record, result.confidence, page)
+    return Done(job, result.volumes_ml, times, result.warnings, record, result.confidence, page, tuple(written))
 
 
 def _writers(result: Segmentation, job: Job) -> Iterator[tuple[Path, Callable[..., CaseSummary | None]]]:
@@ -181,6 +185,8 @@ def _writers(result: Segmentation, job: Job) -> Iterator[tuple[Path, Callable[..
         yield job.entropy, result.save_entropy
     if job.brain is not None and result.brain_mask is not None:
         yield job.brain, result.save_brain_mask
+    if job.seg is not None and sum(result.class_counts[1:]) > 0:  # it cannot be without a segment
+        yield job.seg, result.save_dicom
     if job.preview is not None:
         from ..pictures import save_preview
 

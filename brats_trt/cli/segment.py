@@ -82,6 +82,9 @@ def segment_cases(
     brain: Annotated[
         bool, typer.Option("--brain-mask", help="For --raw: write <case>_brain.nii.gz too, where one was found.")
     ] = False,
+    seg: Annotated[
+        bool, typer.Option("--seg", help="For --raw and DICOM: write <case>_seg.dcm too; it names the patient.")
+    ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse cases that there is a warning of.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")] = False,
@@ -93,8 +96,9 @@ def segment_cases(
             "an empty name was given for a case, the output or the engine: is a variable of the shell unset?"
         )
     options = raw_options(raw=raw, mapping=mapping or (), align=align, grid=grid, strip=strip)
-    if brain and options is None:
-        raise CaseError("--brain-mask is for raw exams: pass --raw too, or leave it out")
+    for name, asked in (("--brain-mask", brain), ("--seg", seg)):
+        if asked and options is None:
+            raise CaseError(f"{name} is for raw exams: pass --raw too, or leave it out")
     jobs = plan_jobs(
         [Path(case) for case in cases],
         Path(output),
@@ -103,6 +107,7 @@ def segment_cases(
         preview=preview,
         report=report,
         brain=brain,
+        seg=seg,
     )
     check_folder(Path(output))
     cohort = _plan_cohort(Path(output), overwrite=overwrite) if report else None
@@ -187,7 +192,8 @@ def _document(segmenter: Segmenter, done: Sequence[Done], failed: Sequence[Faile
                 "entropy": outcome.job.entropy and str(outcome.job.entropy),
                 "preview": outcome.job.preview and str(outcome.job.preview),
                 "report": outcome.job.report and str(outcome.job.report),
-                "brain": outcome.job.brain and str(outcome.job.brain),
+                "seg": str(outcome.job.seg) if outcome.job.seg in outcome.written else None,
+                "brain": str(outcome.job.brain) if outcome.job.brain in outcome.written else None,
                 "volumes_ml": outcome.volumes_ml,
                 "confidence": outcome.confidence,
                 "timings_ms": outcome.timings_ms,

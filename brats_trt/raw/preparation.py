@@ -16,8 +16,10 @@ from ..backends.placement import Placement, Series, sample
 from ..case import Case
 from ..errors import CaseError
 from ..exam.rigid import Motion, register
+from ..exam.stack import Stack
 from ..geometry import Affine, voxel_volume_ml
 from ..spec import Modality
+from ..stopwatch import Stopwatch
 from ..volume import Origin, Volume
 from .grid import Grid, working_grid
 from .options import Alignment, RawOptions
@@ -70,6 +72,8 @@ class Account:
         The brain's probability; None where nothing was taken away.
     notes
         What the user should know.
+    stack
+        The DICOM images that the labels lie on; None of NIfTI.
     """
 
     options: RawOptions
@@ -78,6 +82,7 @@ class Account:
     stripped: bool
     mask: Series | None
     notes: tuple[str, ...]
+    stack: Stack | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +108,7 @@ def prepare(
     extractor: Callable[[], Extractor],
     options: RawOptions = DEFAULT,
     *,
+    watch: Stopwatch | None = None,
     threads: int = 0,
 ) -> Prepared:
     """Bring an exam's series together.
@@ -111,6 +117,8 @@ def prepare(
     ----------
     extractor
         Gives what finds the brain, where there is one to be found.
+    watch
+        Notes the times of "align" and "strip".
 
     Raises
     ------
@@ -118,6 +126,7 @@ def prepare(
         If the reference is missing, series do not share a frame of reference, cannot be registered or do not overlap,
         or no brain is found.
     """
+    watch = watch or Stopwatch()
     if options.grid not in exam.series:
         raise CaseError(
             f"{exam.name} has no {options.grid}, whose grid the labels were to come on: choose another series"
@@ -128,18 +137,20 @@ def prepare(
     series = {modality: _moved(raw, motions.get(modality)) for modality, raw in exam.series.items()}
     grid = working_grid(Grid(target.affine, _shape(target.volume)))
     volumes = {modality: _on_grid(entry, grid, threads) for modality, entry in series.items()}
+    watch.lap("align")
     stripped = options.strip != "never" and _is_stripped(volumes, grid)
     mask = None
     if options.strip != "never" and not stripped:
         brain = extractor().extract(target.volume, target.affine)
         mask = Series(Volume(brain.probability, 1.0, 0.0, "the brain's mask"), brain.affine)
         _take_away(volumes, mask, grid, threads)
+    watch.lap("strip")
     made = {
         modality: Volume(values, 1.0, 0.0, exam.series[modality].volume.source, Origin("image", affine=grid.affine))
         for modality, values in volumes.items()
     }
     placement = Placement(grid.affine, series, mask, target.affine, _shape(target.volume))
-    account = Account(options, grid, motions, stripped, mask, tuple(_notes(motions, stripped=stripped)))
+    account = Account(options, grid, motions, stripped, mask, tuple(_notes(motions, stripped=stripped)), target.stack)
     return Prepared(Case(exam.name, made, grid.affine, target.header), placement, account)
 
 

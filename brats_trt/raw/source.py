@@ -12,6 +12,7 @@ from ..case import PlacedVolume, VolumeSource, load_volumes
 from ..case_folder import case_name, is_volume
 from ..errors import CaseError
 from ..exam import read_exam
+from ..exam.stack import Stack
 from ..geometry import Affine
 from ..nifti import check_unit
 from ..spec import Modality
@@ -35,12 +36,15 @@ class RawSeries:
         DICOM's UID; "" of NIfTI, whose affines are taken to share a frame.
     header
         Of a NIfTI file or image.
+    stack
+        The images of a DICOM series.
     """
 
     volume: Volume
     affine: Affine
     frame_of_reference: str = ""
     header: Nifti1Header | None = None
+    stack: Stack | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +85,7 @@ def load_raw(
     exam = read_exam(source, mapping)
     chosen = exam.chosen(incomplete=incomplete)
     loaded = {
-        modality: RawSeries(*exam.load(entry, digest=digest), entry.frame_of_reference)
+        modality: RawSeries(*exam.load(entry, digest=digest), entry.frame_of_reference, stack=entry.stack)
         for modality, entry in chosen.items()
     }
     return RawExam(case_name(Path(source)), loaded)
