@@ -9,12 +9,13 @@ import nibabel
 import numpy as np
 import pydicom
 import pytest
-from exams import USUAL, Room, write_series
+from exams import USUAL, Room, changed, write_series
 from raw_exams import AXIAL, CLINICAL, labels_on, raw_exam
 from test_raw import Skull, with_skull
 
 from brats_trt import CaseError, CaseWarning, EngineError, RawOptions, Segmenter, cli
 from brats_trt.demo import make_phantom
+from brats_trt.exam import read_exam
 from brats_trt.metrics import dice
 from brats_trt.records.verification import verify
 from brats_trt.spec import LABEL_VALUES
@@ -77,6 +78,30 @@ def test_dicom_is_segmented_on_the_grid_of_its_t1ce(segmenter, folder, phantom, 
     checked = verify(tmp_path / "labels.nii.gz")
     assert checked.holds
     assert checked.record == record
+
+
+def test_a_result_is_verified_against_its_exam(segmenter, folder, tmp_path):
+    with pytest.warns(CaseWarning):
+        segmenter.run(folder, raw=True).save(tmp_path / "labels.nii.gz")
+    exam = tmp_path / "exam"
+    exam.mkdir()
+    for number, path in enumerate(path for path in sorted(folder.rglob("*")) if path.is_file()):
+        (exam / f"{number}").write_bytes(path.read_bytes())
+    assert verify(tmp_path / "labels.nii.gz", [exam]).holds, "names make no difference"
+    found = read_exam(exam).chosen()["flair"].stack.slices[3][0].path
+    changed(found, ImageComments="another file")
+    checks = {check.subject: check.status for check in verify(tmp_path / "labels.nii.gz", [exam]).checks}
+    assert checks == {
+        "labels": "ok",
+        "grid": "ok",
+        "t1": "ok",
+        "t2": "ok",
+        "t1ce": "ok",
+        "flair": "differs",
+        "model": "not checked",
+    }
+    with pytest.raises(CaseError, match="expected the exam's folder as the only input"):
+        verify(tmp_path / "labels.nii.gz", [exam, exam])
 
 
 def test_the_grid_is_the_users_choice(segmenter, folder):

@@ -53,8 +53,31 @@ def read_voxels(stack: Stack, source: str, *, digest: bool = False) -> Volume:
     if data is None or len(filled) != len(stack.slices):
         raise CaseError(f"{source}: images are missing: copy the exam again")
     slope, intercept = next(iter(scales)) if one_scale else (1.0, 0.0)
-    sha256 = hashlib.sha256("".join(sorted(digests)).encode()).hexdigest() if digest else None
+    sha256 = _together(digests) if digest else None
     return Volume(data, slope, intercept, source, Origin("series", affine=stack.affine, sha256=sha256))
+
+
+def files_sha256(stack: Stack) -> str:
+    """Of a series: of the sha256 of its files, in increasing order, as text, whatever the files are called.
+
+    Raises
+    ------
+    CaseError
+        If a file cannot be read.
+    """
+    paths = {frame.path for slice_ in stack.slices for frame in slice_}
+    return _together([hashlib.sha256(_content(path)).hexdigest() for path in paths])
+
+
+def _together(digests: list[str]) -> str:
+    return hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as fault:
+        raise CaseError(f"{path}: cannot be read ({fault.strerror}): copy the exam again") from None
 
 
 def _scaled(pixels: NDArray[Any], frame: Frame) -> NDArray[Any]:
@@ -66,10 +89,7 @@ def _pixels(frames: list[Frame], digests: list[str] | None) -> Iterator[tuple[Fr
     """Each frame with its (rows, columns); a file is read once, and its sha256 noted where that is asked for."""
     for path, group in groupby(frames, key=lambda frame: frame.path):
         wanted = list(group)
-        try:
-            content = path.read_bytes()
-        except OSError as fault:
-            raise CaseError(f"{path}: cannot be read ({fault.strerror}): copy the exam again") from None
+        content = _content(path)
         if digests is not None:
             digests.append(hashlib.sha256(content).hexdigest())
         images = iter(_decoded(path, content, wanted))
