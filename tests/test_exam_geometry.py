@@ -6,7 +6,7 @@ from itertools import permutations, product
 
 import numpy as np
 import pytest
-from exams import USUAL, Room, changed, recompress, write_enhanced, write_series
+from raw_exams.dicom import USUAL, Room, changed, recompress, write_enhanced, write_series
 
 from brats_trt import CaseError
 from brats_trt.exam import read_exam

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from exams import USUAL, Room, changed, recompress, write_enhanced, write_series
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from raw_exams.dicom import USUAL, Room, changed, recompress, write_enhanced, write_series
 from test_exam_geometry import OBLIQUE, affine_of, orthonormal, volume_of
 from typer.testing import CliRunner
 
@@ -285,7 +285,7 @@ def test_series_shows_what_was_understood_and_nothing_of_the_patient(room, tmp_p
         "t1_mprage_sag +KM",
         "20x22x16 of 1x1x1 mm",
         "a localiser",
-        "1 files that are no DICOM",
+        "passed over: 1.",
         "Research use",
     ):
         assert word in done.output

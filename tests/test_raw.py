@@ -7,8 +7,8 @@ from itertools import permutations, product
 
 import numpy as np
 import pytest
-import raw_exams
-from raw_exams import AXIAL, CLINICAL, grid_of, labels_on, raw_exam
+from raw_exams import scanning
+from raw_exams.scanning import AXIAL, CLINICAL, grid_of, labels_on, raw_exam
 from scipy import ndimage
 
 from brats_trt import CaseError, RawOptions, Segmenter
@@ -81,7 +81,7 @@ def test_the_working_grid_is_the_same_in_every_orientation(axes, signs):
 
 
 def test_the_working_grid_keeps_the_references_own_tilt():
-    affine = grid_of(raw_exams.OBLIQUE, (0.9, 0.9, 5.0), (200, 220, 30), np.array([3.0, -4.0, 50.0]))
+    affine = grid_of(scanning.OBLIQUE, (0.9, 0.9, 5.0), (200, 220, 30), np.array([3.0, -4.0, 50.0]))
     found = working_grid(Grid(affine, (200, 220, 30)))
     np.testing.assert_allclose(np.abs(found.affine[:3, :3].T @ affine[:3, :3]), np.diag((0.9, 0.9, 5.0)), atol=1e-9)
     assert (np.diag(found.affine)[:3] * [-1, -1, 1] > 0.9).all()

@@ -9,8 +9,8 @@ import nibabel
 import numpy as np
 import pydicom
 import pytest
-from exams import USUAL, Room, changed, write_series
-from raw_exams import AXIAL, CLINICAL, labels_on, raw_exam
+from raw_exams.dicom import USUAL, Room, changed, write_series
+from raw_exams.scanning import AXIAL, CLINICAL, labels_on, raw_exam
 from test_raw import Skull, with_skull
 
 from brats_trt import CaseError, CaseWarning, EngineError, RawOptions, Segmenter, cli

@@ -11,7 +11,7 @@ import nibabel
 import numpy as np
 import pydicom
 import pytest
-from exams import USUAL, Room, write_enhanced, write_series
+from raw_exams.dicom import USUAL, Room, write_enhanced, write_series
 from test_exam_geometry import OBLIQUE, affine_of, orientations, orthonormal, volume_of
 
 from brats_trt import Box, CaseError, RawOptions, Segmentation

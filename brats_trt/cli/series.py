@@ -55,7 +55,7 @@ def _table(exam: Exam) -> Table:
 
 
 def _passed_over(exam: Exam) -> str:
-    return f"{exam.passed_over} files that are no DICOM were passed over." if exam.passed_over else ""
+    return f"Files that are no DICOM, passed over: {exam.passed_over}." if exam.passed_over else ""
 
 
 def _document(exam: Exam) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from brats_trt.volume import Volume
 SAGITTAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 AXIAL = np.diag([-1.0, -1.0, 1.0])
 OBLIQUE = np.array([[-0.97, 0.1, 0.2], [-0.08, -0.98, 0.15], [0.21, 0.13, 0.96]])
-CENTRE_MM = np.array([0.0, 16.0, 148.0])  # of the phantoms' head, nearly
 
 # Directions, voxels in mm, and how many.
 CLINICAL = {
@@ -55,9 +54,9 @@ def scanned(values, affine, grid, shape):
     return np.round(seen / parts).astype(np.int16)
 
 
-def raw_exam(phantom, grids=CLINICAL, *, moved=None):
+def raw_exam(phantom, grids=CLINICAL, *, moved=None, centre=None):
     """The phantom's series on their grids; `moved` has a (4, 4) motion a modality, by which its head lies elsewhere."""
-    series, centre = {}, head_centre(phantom)
+    series, centre = {}, head_centre(phantom) if centre is None else centre
     for modality, (directions, spacing, shape) in grids.items():
         grid = grid_of(directions, spacing, shape, centre)
         head = phantom.affine if moved is None or modality not in moved else moved[modality] @ phantom.affine
