@@ -173,8 +173,9 @@ def test_segment_writes_what_was_asked_for(folder, tmp_path, monkeypatch, capsys
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--map", "t1=3"], "--map is for raw exams: pass --raw too"),
-        (["--brain-mask"], "--brain-mask is for raw exams"),
+        (["--map", "t1=3", "--seg"], "for raw exams only: --seg, --map; pass --raw too"),
+        (["--brain-mask"], "for raw exams only: --brain-mask"),
+        (["--raw", "--strip-ensemble", "--no-strip"], "contradict each other"),
         (["--raw", "--map", "t1"], "--map t1: expected MODALITY=SERIES"),
         (["--raw", "--map", "flair=99"], "no series '99' for flair"),
         (["--raw", "--map", "flair=2"], "no series is t2"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import typer
@@ -23,28 +23,38 @@ Align = Annotated[
 Grid = Annotated[
     Modality | None, typer.Option(help="For --raw: the series whose grid the labels come on; t1ce unless told.")
 ]
-StripOption = Annotated[
-    Strip | None, typer.Option(help="For --raw: find the brain by one network (auto), five (ensemble), or never.")
+StripEnsemble = Annotated[
+    bool, typer.Option("--strip-ensemble", help="For --raw: find the brain by five networks, not by one.")
 ]
+NoStrip = Annotated[bool, typer.Option("--no-strip", help="For --raw: take every series as it is, skull and all.")]
 
 
 def raw_options(
-    *, raw: bool, mapping: Sequence[str], align: Alignment | None, grid: Modality | None, strip: Strip | None
+    given: Mapping[str, bool], *, mapping: Sequence[str], align: Alignment | None, grid: Modality | None
 ) -> RawOptions | None:
     """What was asked for; None without `--raw`.
+
+    Parameters
+    ----------
+    given
+        The flags by name: "--raw", and those that only raw exams have.
 
     Raises
     ------
     CaseError
-        If something is asked for that only raw exams have, or `--map` is not understood.
+        If something is asked for that only raw exams have, two flags contradict each other, or `--map` is not
+        understood.
     """
-    given = {"--map": mapping, "--align": align, "--grid": grid, "--strip": strip}
-    if not raw:
-        alone = [name for name, value in given.items() if value]
+    if not given["--raw"]:
+        asked = {**given, "--map": mapping, "--align": align, "--grid": grid}
+        alone = [name for name, value in asked.items() if value]
         if alone:
-            raise CaseError(f"{', '.join(alone)} is for raw exams: pass --raw too, or leave it out")
+            raise CaseError(f"for raw exams only: {', '.join(alone)}; pass --raw too, or leave it out")
         return None
-    return RawOptions(parse_mapping(mapping), align or "header", grid or "t1ce", strip or "auto")
+    if given["--strip-ensemble"] and given["--no-strip"]:
+        raise CaseError("--strip-ensemble and --no-strip contradict each other: pass one of them")
+    strip: Strip = "ensemble" if given["--strip-ensemble"] else "never" if given["--no-strip"] else "auto"
+    return RawOptions(parse_mapping(mapping), align or "header", grid or "t1ce", strip)
 
 
 def parse_mapping(options: Sequence[str]) -> dict[str, str]:

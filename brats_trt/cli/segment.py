@@ -21,7 +21,7 @@ from ..segmenter import Segmenter
 from ..spec import LabelScheme, Missing
 from .console import case_progress, confidence_table, spoken_warnings, stdout, timing_table, volume_table
 from .jobs import Done, Failed, plan_jobs, run_jobs
-from .raw_options import Align, Grid, Map, Raw, StripOption, raw_options
+from .raw_options import Align, Grid, Map, NoStrip, Raw, StripEnsemble, raw_options
 
 Profile = Literal["authors", "omz"]
 
@@ -78,7 +78,8 @@ def segment_cases(
     mapping: Map = None,
     align: Align = None,
     grid: Grid = None,
-    strip: StripOption = None,
+    strip_ensemble: StripEnsemble = False,
+    no_strip: NoStrip = False,
     brain: Annotated[
         bool, typer.Option("--brain-mask", help="For --raw: write <case>_brain.nii.gz too, where one was found.")
     ] = False,
@@ -95,10 +96,8 @@ def segment_cases(
         raise CaseError(
             "an empty name was given for a case, the output or the engine: is a variable of the shell unset?"
         )
-    options = raw_options(raw=raw, mapping=mapping or (), align=align, grid=grid, strip=strip)
-    for name, asked in (("--brain-mask", brain), ("--seg", seg)):
-        if asked and options is None:
-            raise CaseError(f"{name} is for raw exams: pass --raw too, or leave it out")
+    flags = {"--raw": raw, "--strip-ensemble": strip_ensemble, "--no-strip": no_strip, "--brain-mask": brain}
+    options = raw_options(flags | {"--seg": seg}, mapping=mapping or (), align=align, grid=grid)
     jobs = plan_jobs(
         [Path(case) for case in cases],
         Path(output),
