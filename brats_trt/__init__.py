@@ -17,6 +17,7 @@ except ImportError as _fault:
 from .errors import BratsTrtError, CaseError, EngineError
 from .geometry import Box
 from .pipeline import CaseOutcome
+from .raw.options import RawOptions
 from .segmentation import Segmentation
 from .segmenter import CaseWarning, Segmenter, demo_model
 from .spec import Spec
@@ -28,6 +29,7 @@ __all__ = [
     "CaseOutcome",
     "CaseWarning",
     "EngineError",
+    "RawOptions",
     "Segmentation",
     "Segmenter",
     "Spec",

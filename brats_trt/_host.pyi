@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 _Weights = NDArray[float32]
 _Index = tuple[int, int, int]
 _Box = tuple[_Index, _Index]
+_Map = Sequence[Sequence[float]] | NDArray[Any]
 
 instruction_set: str
 compiler: str
@@ -119,6 +120,22 @@ def gather(
     are those of the whole foreground. Raises ValueError where arrays or box do not fit or the foreground is constant.
     """
 
+def align(
+    volume: NDArray[Any],
+    matrix: _Map,
+    out: NDArray[float32],
+    *,
+    slope: float = 1.0,
+    intercept: float = 0.0,
+    threads: int = 0,
+) -> None:
+    """Resample a (X, Y, Z) volume of any real dtype onto the grid of `out`, trilinearly.
+
+    `matrix` is (3, 4): from a voxel of `out` to a position in the volume, both in voxels. `out` is float32,
+    C-contiguous, and written everywhere. A voxel reaches half a voxel beyond its centre; further out, and where the
+    volume is not finite, is 0. Raises ValueError where the arrays do not fit or the map is not finite.
+    """
+
 def scatter(
     probabilities: NDArray[float32],
     box: _Box,
@@ -131,4 +148,18 @@ def scatter(
 
     `out` is written everywhere. Returns the voxels of each class, and the tightest box around classes 1 to 3. Raises
     ValueError where arrays or box do not fit, NotFiniteError where a probability is not finite.
+    """
+
+def restore(
+    probabilities: NDArray[float32],
+    matrix: _Map,
+    out: NDArray[uint8],
+    *,
+    values: tuple[int, int, int, int],
+    threads: int = 0,
+) -> tuple[tuple[int, int, int, int], _Box]:
+    """Resample float32 (1 or 2, 4, D, H, W) probabilities onto the grid of `out`, a (X, Y, Z) uint8 array.
+
+    As `scatter`, onto any grid: `matrix` is (3, 4), from a voxel of `out` to a sample of the probabilities. A sample
+    reaches half a sample beyond its place; values[0] is written further out.
     """

@@ -71,7 +71,7 @@ class Case:
 
 
 @dataclass(frozen=True, eq=False)
-class _Placed:
+class PlacedVolume:
     """A volume with the grid that it says it lies on; arrays say nothing."""
 
     volume: Volume
@@ -110,22 +110,35 @@ def load_case(
         If a modality is missing or given twice, a file or an array is no volume of real numbers, or the four grids
         differ.
     """
-    if isinstance(source, (str, os.PathLike)):
-        path = Path(source)
-        name = case_name(path)
-        placed = (
-            _read_all(find_volumes(path, incomplete=incomplete), threads, digest)
-            if os.path.isdir(path)
-            else _split_file(path, digest=digest)
-        )
-    elif isinstance(source, Mapping):
-        named = _by_modality(source, incomplete=incomplete)
-        name = case_name(*[Path(value) for value in named.values() if isinstance(value, (str, os.PathLike))])
-        placed = _read_all(named, threads, digest)
+    if isinstance(source, Mapping) or (isinstance(source, (str, os.PathLike)) and os.path.isdir(source)):
+        name, placed = load_volumes(source, threads=threads, digest=digest, incomplete=incomplete)
+    elif isinstance(source, (str, os.PathLike)):
+        name, placed = case_name(Path(source)), _split_file(Path(source), digest=digest)
     else:
-        name = case_name()
-        placed = _split(_place(source, "the 4-D input", order=modalities), modalities)
+        name, placed = case_name(), _split(_place(source, "the 4-D input", order=modalities), modalities)
     return _assemble(name, {modality: placed[modality] for modality in modalities if modality in placed})
+
+
+def load_volumes(
+    source: str | os.PathLike[str] | Mapping[str, VolumeSource],
+    *,
+    threads: int | None = None,
+    digest: bool = False,
+    incomplete: bool = False,
+) -> tuple[str, dict[Modality, PlacedVolume]]:
+    """Read each modality of a case folder or a mapping, on whatever grid it lies; and what the case is called.
+
+    Raises
+    ------
+    CaseError
+        If a modality is missing or given twice, or a file or an array is no volume of real numbers.
+    """
+    if isinstance(source, Mapping):
+        sources: Mapping[Modality, VolumeSource] = _by_modality(source, incomplete=incomplete)
+        paths = [Path(value) for value in sources.values() if isinstance(value, (str, os.PathLike))]
+    else:
+        sources, paths = find_volumes(Path(source), incomplete=incomplete), [Path(source)]
+    return case_name(*paths), _read_all(sources, threads, digest)
 
 
 def _by_modality(source: Mapping[str, VolumeSource], *, incomplete: bool) -> dict[Modality, VolumeSource]:
@@ -143,7 +156,9 @@ def _by_modality(source: Mapping[str, VolumeSource], *, incomplete: bool) -> dic
     return found
 
 
-def _read_all(sources: Mapping[Modality, VolumeSource], threads: int | None, digest: bool) -> dict[Modality, _Placed]:
+def _read_all(
+    sources: Mapping[Modality, VolumeSource], threads: int | None, digest: bool
+) -> dict[Modality, PlacedVolume]:
     """Read files in parallel: inflating and hashing release the GIL."""
     with ThreadPoolExecutor(min(threads or _READERS, _READERS)) as pool:
         futures = {
@@ -153,7 +168,7 @@ def _read_all(sources: Mapping[Modality, VolumeSource], threads: int | None, dig
         return {modality: future.result() for modality, future in futures.items()}
 
 
-def _split_file(path: Path, *, digest: bool) -> dict[Modality, _Placed]:
+def _split_file(path: Path, *, digest: bool) -> dict[Modality, PlacedVolume]:
     image = read_nifti(path, digest=digest)
     if image.data.ndim != 4:
         raise CaseError(
@@ -163,7 +178,7 @@ def _split_file(path: Path, *, digest: bool) -> dict[Modality, _Placed]:
     return _split(_from_nifti(image), DECATHLON_ORDER)
 
 
-def _split(whole: _Placed, order: Sequence[Modality]) -> dict[Modality, _Placed]:
+def _split(whole: PlacedVolume, order: Sequence[Modality]) -> dict[Modality, PlacedVolume]:
     volume = whole.volume
     return {
         modality: replace(
@@ -179,7 +194,7 @@ def _last_axis(data: NDArray[Any] | DeviceArray, k: int) -> NDArray[Any] | Devic
 
 def _place(
     value: VolumeSource, source: str, *, order: Sequence[Modality] | None = None, digest: bool = False
-) -> _Placed:
+) -> PlacedVolume:
     """One volume from a path, an image or an array; with an order, one a modality along a fourth axis."""
     if isinstance(value, (str, os.PathLike)):
         placed = _from_nifti(read_nifti(value, digest=digest))
@@ -188,7 +203,7 @@ def _place(
     else:
         array = _as_array(value, source)
         origin = Origin("device_array" if isinstance(array, DeviceArray) else "array")
-        placed = _Placed(Volume(array, 1.0, 0.0, source, origin))
+        placed = PlacedVolume(Volume(array, 1.0, 0.0, source, origin))
     _check_axes(placed.volume.source, placed.volume.data.shape, placed.volume.data.dtype, order)
     return placed
 
@@ -201,13 +216,13 @@ def _check_axes(
     check_volume(source, shape if order is None else shape[:3], dtype)
 
 
-def _from_nifti(image: NiftiImage) -> _Placed:
+def _from_nifti(image: NiftiImage) -> PlacedVolume:
     origin = Origin("file", file=image.path, sha256=image.sha256)
     volume = Volume(image.data, image.slope, image.intercept, str(image.path), origin)
-    return _Placed(volume, image.affine, image.header)
+    return PlacedVolume(volume, image.affine, image.header)
 
 
-def _from_image(image: Any, source: str, order: Sequence[Modality] | None) -> _Placed:
+def _from_image(image: Any, source: str, order: Sequence[Modality] | None) -> PlacedVolume:
     """A nibabel image: unscaled where its file still is at hand, so that slope and intercept apply once, in float64."""
     import nibabel
 
@@ -229,7 +244,7 @@ def _from_image(image: Any, source: str, order: Sequence[Modality] | None) -> _P
         reason = " ".join(str(fault).split())
         raise CaseError(f"{source}: the image cannot be read ({reason}): copy the file again") from fault
     origin = Origin("image", affine=affine)
-    return _Placed(Volume(data.reshape(shape), slope, intercept, source, origin), affine, header)
+    return PlacedVolume(Volume(data.reshape(shape), slope, intercept, source, origin), affine, header)
 
 
 def _as_array(value: Any, source: str) -> NDArray[Any] | DeviceArray:
@@ -249,7 +264,7 @@ def _as_array(value: Any, source: str) -> NDArray[Any] | DeviceArray:
         raise CaseError(f"{source} is no array ({reason}); expected a path, a nibabel image or an array") from fault
 
 
-def _assemble(name: str, placed: Mapping[Modality, _Placed]) -> Case:
+def _assemble(name: str, placed: Mapping[Modality, PlacedVolume]) -> Case:
     """Check that all volumes lie on one grid, that of the first which says where it lies."""
     reference = next((p for p in placed.values() if p.affine is not None), next(iter(placed.values())))
     shape = reference.volume.data.shape

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .errors import CaseError
 from .files import write_whole
 from .records import RECORD_CODE, RunRecord
-from .records.making import with_entropy, with_probabilities
+from .records.making import with_brain, with_entropy, with_probabilities
 from .segmentation import Segmentation
 
 _LABEL_INTENT = 1002
@@ -39,6 +39,16 @@ def entropy_image(result: Segmentation) -> Any:
     image = _image(result.entropy, result.crop_affine, None)
     image.header.set_xyzt_units("mm")
     return _mark(image, with_entropy(result.record, result.entropy, result.crop_affine))
+
+
+def mask_image(result: Segmentation) -> Any:
+    """The brain's mask with the labels' geometry: uint8, 1 in the brain."""
+    if result.brain_mask is None:
+        raise ValueError("nothing was taken away from this case, so that there is no brain mask")
+    data = result.brain_mask.astype(np.uint8)
+    image = _image(data, result.affine, result.header)
+    image.header.set_intent(_LABEL_INTENT, name="brain")
+    return _mark(image, with_brain(result.record, data, result.affine))
 
 
 def write_nifti(image: Any, path: str | os.PathLike[str], *, overwrite: bool) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Header
 
     from .case import Case
+    from .raw.preparation import Account
     from .records import RunRecord
     from .records.making import Provenance
 
@@ -45,7 +46,8 @@ class Segmentation:
     class_counts
         Voxels of background, necrotic core, oedema and enhancing tumour.
     timings_ms
-        Milliseconds of "load", "prepare", "infer", "restore", "regions" and "total".
+        Milliseconds of "load", "prepare", "infer", "restore", "regions" and "total"; of a raw exam "align", "strip" and
+        "inspect" too.
     warnings
         What was found in the input and survived.
     model_sha256
@@ -58,6 +60,8 @@ class Segmentation:
         What the record has beyond the above.
     calibration
         What the model says of its scores, or None where it says nothing.
+    raw
+        How a raw exam was brought together: `class_counts` and `box` are of its working grid. None of other cases.
     """
 
     name: str
@@ -75,6 +79,7 @@ class Segmentation:
     case: Case | None = field(default=None, repr=False)
     provenance: Provenance | None = field(default=None, repr=False)
     calibration: Calibration | None = field(default=None, repr=False)
+    raw: Account | None = field(default=None, repr=False)
 
     @cached_property
     def probabilities(self) -> NDArray[np.float32]:
@@ -130,7 +135,8 @@ class Segmentation:
     @cached_property
     def volumes_ml(self) -> dict[str, float]:
         """Millilitres of each structure; the voxel's volume comes from the affine."""
-        _, necrotic, oedema, enhancing = (count * voxel_volume_ml(self.affine) for count in self.class_counts)
+        voxel = voxel_volume_ml(self._working_affine)
+        _, necrotic, oedema, enhancing = (count * voxel for count in self.class_counts)
         return {
             "whole_tumour": necrotic + oedema + enhancing,
             "tumour_core": necrotic + enhancing,
@@ -202,11 +208,57 @@ class Segmentation:
 
         write_nifti(entropy_image(self), path, overwrite=overwrite)
 
+    def save_brain_mask(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write `brain_mask` as uint8 NIfTI on the labels' grid, 1 in the brain.
+
+        Raises
+        ------
+        CaseError
+            As `save`.
+        ValueError
+            If nothing was taken away, so that there is no mask.
+        """
+        from .nifti_writer import mask_image, write_nifti
+
+        write_nifti(mask_image(self), path, overwrite=overwrite)
+
+    def save_dicom(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the labels as a DICOM segmentation object of the series that they lie on (docs/raw.md).
+
+        It carries the patient's module, as the images do.
+
+        Raises
+        ------
+        CaseError
+            As `save`; if the labels lie on no DICOM series, or there are none.
+        """
+        from .raw.segmentation_object import save_segmentation_object
+
+        save_segmentation_object(self, path, overwrite=overwrite)
+
     @property
     def crop_affine(self) -> NDArray[np.float64]:
         """(4, 4) float64, from voxels of `probabilities` to millimetres."""
         depth, height, width = self._kept_softmax().shape[2:]
-        return crop_affine(self.affine, self.box, (depth, height, width))
+        return crop_affine(self._working_affine, self.box, (depth, height, width))
+
+    @cached_property
+    def brain_mask(self) -> NDArray[np.bool_] | None:
+        """(X, Y, Z) bool on the grid of `labels`: the brain of a raw exam; None where nothing was taken away."""
+        from .backends.placement import sample
+
+        if self.raw is None or self.raw.mask is None:
+            return None
+        x, y, z = self.labels.shape
+        share = np.empty((x, y, z), np.float32)
+        sample(self.raw.mask, self.affine, share)
+        mask: NDArray[np.bool_] = share >= 0.5
+        return mask
+
+    @property
+    def _working_affine(self) -> NDArray[np.float64]:
+        """Of the grid that was counted on."""
+        return self.affine if self.raw is None else self.raw.grid.affine
 
     def _kept_softmax(self) -> NDArray[np.float32]:
         if self.softmax is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,17 +17,23 @@ from .backend_choice import BackendChoices, Device, open_backend
 from .backends import StageOptions
 from .case import Case, ImageSource, load_case
 from .confidence import Calibration
+from .errors import EngineError
 from .inspection import inspect_case, refusal
 from .pipeline import CaseOutcome, run_stages
+from .raw.options import RawOptions
 from .records.inputs import HashInputs, input_records
 from .records.making import provenance
 from .records.parts import InputRecord, OptionsRecord
 from .segmentation import Segmentation
 from .spec import LABEL_VALUES, LabelScheme, Missing, Spec
+from .stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from .backends.cpu_engine import Runtime
     from .backends.precision import Precision
+    from .raw.preparation import Prepared
+    from .raw.source import RawSource
+    from .strip.extractor import BrainExtractor
 
 
 class CaseWarning(UserWarning):
@@ -46,7 +52,8 @@ class _Loaded:
     case: Case
     inputs: tuple[InputRecord, ...]
     findings: tuple[str, ...]
-    milliseconds: float
+    timings_ms: Mapping[str, float]
+    raw: Prepared | None = None
 
 
 class Segmenter:
@@ -152,6 +159,7 @@ class Segmenter:
         path = demo_model() if engine is None else Path(engine)
         choices = BackendChoices(runtime, precision, spec, threads, self_check, largest_shape, missing == "mask")
         self._backend = open_backend(path, device, options, choices)
+        self._extractors: dict[bool, BrainExtractor] = {}
 
     @property
     def device(self) -> str:
@@ -183,7 +191,7 @@ class Segmenter:
         """Of the model's file."""
         return self._backend.model_sha256
 
-    def run(self, volumes: ImageSource) -> Segmentation:
+    def run(self, volumes: ImageSource | RawSource, *, raw: bool | RawOptions = False) -> Segmentation:
         """Segment one case.
 
         Parameters
@@ -191,6 +199,10 @@ class Segmenter:
         volumes
             A case folder with BraTS names; a mapping of modality name to path, nibabel image or 3-D array; a 4-D
             image or array in the spec's order; or the path of a Medical Segmentation Decathlon file. Never written to.
+            A raw exam is a folder of DICOM files, or a case folder or a mapping whose volumes have grids of their own.
+        raw
+            Take an exam as the scanner left it, with skulls and on four grids: the series are recognised, aligned and
+            stripped, and the labels come on the grid of one of them; on the CPU.
 
         Returns
         -------
@@ -203,13 +215,17 @@ class Segmenter:
         EngineError
             If the network gives values that are not finite.
         """
-        result = self._segment(self._load(volumes))
+        result = self._segment(self._loader(raw)(volumes))
         for warning in result.warnings:
             warnings.warn(warning, CaseWarning, stacklevel=2)
         return result
 
     def run_many(
-        self, cases: Iterable[ImageSource], *, save: Callable[[Segmentation], object] | None = None
+        self,
+        cases: Iterable[ImageSource | RawSource],
+        *,
+        save: Callable[[Segmentation], object] | None = None,
+        raw: bool | RawOptions = False,
     ) -> Generator[CaseOutcome, None, None]:
         """Segment many cases, in their order; while one is computed, the next is loaded and the one before is saved.
 
@@ -225,6 +241,8 @@ class Segmenter:
         save
             Called with each result, one after the other in another thread, before its outcome is yielded; what it
             raises is the case's error. Such as `lambda result: result.save(f"labels/{result.name}.nii.gz")`.
+        raw
+            As for `run`.
 
         Yields
         ------
@@ -236,11 +254,51 @@ class Segmenter:
         Exception
             What iterating `cases` raises, after the outcomes of the cases before.
         """
-        stages: list[Callable[[Any], Any]] = [self._load, self._segment]
+        stages: list[Callable[[Any], Any]] = [self._loader(raw), self._segment]
         if save is not None:
             stages.append(partial(_saved, save))
         with closing(run_stages(cases, stages)) as outcomes:
             yield from map(_warned, outcomes)
+
+    def _loader(self, raw: bool | RawOptions) -> Callable[[Any], _Loaded]:
+        """What loads a case, or a raw exam."""
+        if raw is False:
+            return self._load
+        if self.device != "cpu":
+            raise EngineError(
+                f"raw exams are brought together on the CPU, but this segmenter runs on {self.device}: use an .onnx "
+                "model with device='cpu'"
+            )
+        return partial(self._load_raw, options=RawOptions() if raw is True else raw)
+
+    def _load_raw(self, exam: RawSource, options: RawOptions) -> _Loaded:
+        from .raw.preparation import prepare
+        from .raw.source import load_raw
+
+        watch = Stopwatch()
+        incomplete = self._asked.missing == "mask"
+        digest = self._hash_inputs != "none"
+        found = load_raw(exam, options.mapping, threads=self._threads, digest=digest, incomplete=incomplete)
+        order = [modality for modality in self.spec.modalities if modality in found.series]
+        extractor = partial(self._brain_extractor, ensemble=options.strip == "ensemble")
+        watch.lap("load")
+        prepared = prepare(found, extractor, options, watch=watch, threads=self._threads or 0)
+        case = prepared.case
+        case = replace(case, volumes={modality: case.volumes[modality] for modality in order})
+        findings = tuple(finding.message for finding in inspect_case(case)) + prepared.account.notes
+        self._refuse(case, findings)
+        sources = {modality: found.series[modality].volume for modality in order}
+        inputs = input_records(sources, order, hash_voxels=self._hash_inputs == "all", threads=self._threads)
+        watch.lap("inspect")
+        return _Loaded(case, inputs, findings, watch.laps_ms, prepared)
+
+    def _brain_extractor(self, *, ensemble: bool) -> BrainExtractor:
+        """Loaded when it is first needed, and kept."""
+        from .strip.extractor import BrainExtractor
+
+        if ensemble not in self._extractors:
+            self._extractors[ensemble] = BrainExtractor(ensemble=ensemble, threads=self._threads)
+        return self._extractors[ensemble]
 
     def _load(self, volumes: ImageSource) -> _Loaded:
         start = perf_counter()
@@ -252,7 +310,7 @@ class Segmenter:
         self._refuse(case, findings)
         hash_voxels = self._hash_inputs == "all"
         inputs = input_records(case.volumes, [*case.volumes], hash_voxels=hash_voxels, threads=self._threads)
-        return _Loaded(case, inputs, findings, (perf_counter() - start) * 1e3)
+        return _Loaded(case, inputs, findings, {"load": (perf_counter() - start) * 1e3})
 
     def _refuse(self, case: Case, findings: tuple[str, ...]) -> None:
         """Raise what a strict run makes of findings."""
@@ -262,17 +320,18 @@ class Segmenter:
     def _segment(self, loaded: _Loaded) -> Segmentation:
         start = perf_counter()
         case = loaded.case
-        outcome = self._backend.run([*case.volumes.items()])
+        raw = loaded.raw
+        outcome = self._backend.run([*case.volumes.items()], None if raw is None else raw.placement)
         self._refuse(case, outcome.warnings)
         origin = provenance(self._backend, case.volumes, loaded.inputs, self._asked, threads=self._threads)
-        timings = {"load": loaded.milliseconds, **outcome.timings_ms}
-        timings["total"] = loaded.milliseconds + (perf_counter() - start) * 1e3
+        timings = {**loaded.timings_ms, **outcome.timings_ms}
+        timings["total"] = sum(loaded.timings_ms.values()) + (perf_counter() - start) * 1e3
         masked = tuple(modality for modality in self.spec.modalities if modality not in case.volumes)
         return Segmentation(
             name=case.name,
             labels=outcome.labels,
             label_scheme=self._asked.labels,
-            affine=case.affine,
+            affine=case.affine if raw is None else raw.placement.target_affine,
             header=None if case.header is None else case.header.copy(),
             box=outcome.box,
             softmax=outcome.softmax,
@@ -281,10 +340,15 @@ class Segmenter:
             warnings=loaded.findings + outcome.warnings,
             model_sha256=self.model_sha256,
             masked=masked,
-            case=case if self._keep_volumes else None,
+            case=self._kept(loaded) if self._keep_volumes else None,
             provenance=origin,
             calibration=None if masked else self._backend.calibration,  # which is of complete cases
+            raw=None if raw is None else raw.account,
         )
+
+    def _kept(self, loaded: _Loaded) -> Case:
+        """The case on the grid of its labels."""
+        return loaded.case if loaded.raw is None else loaded.raw.on_target(threads=self._threads or 0)
 
 
 def _saved(save: Callable[[Segmentation], object], result: Segmentation) -> Segmentation:

@@ -12,7 +12,7 @@ from .device_array import DeviceArray
 from .errors import CaseError
 from .geometry import Affine
 
-OriginKind = Literal["file", "image", "array", "device_array"]
+OriginKind = Literal["file", "image", "array", "device_array", "series"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +22,7 @@ class Origin:
     Attributes
     ----------
     kind
-        "file", "image" of nibabel, "array", or "device_array", which lies on a GPU.
+        "file", "image" of nibabel, "array", "device_array", which lies on a GPU, or "series" of DICOM files.
     file
         The file's path; None of what is none.
     index
@@ -30,7 +30,7 @@ class Origin:
     affine
         (4, 4) float64 of an image; None of an array, and of a file, whose hash has it.
     sha256
-        Of the file as it was read, where that was asked for.
+        Of the file as it was read, where that was asked for; of a series, of its files' in increasing order.
     """
 
     kind: OriginKind

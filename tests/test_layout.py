@@ -19,14 +19,14 @@ PACKAGE = Path(brats_trt.__file__).parent
 # A module may import what stands before its own layer, and its own package.
 LAYERS = [
     ("errors",),
-    ("spec", "geometry", "notice", "files", "device_array", "signal_stack", "_host", "_tensorrt"),
+    ("spec", "geometry", "notice", "files", "device_array", "signal_stack", "stopwatch", "_host", "_tensorrt"),
     ("nifti_content", "metrics", "case_folder", "confidence"),
     ("nifti", "volume"),
-    ("case", "kernels"),
+    ("case", "kernels", "exam"),
     ("backends",),
     ("plans",),
-    ("records",),
-    ("backend_choice", "segmentation"),
+    ("records", "strip"),
+    ("backend_choice", "segmentation", "raw"),
     ("nifti_writer", "pipeline", "inspection"),
     ("segmenter", "export"),
     ("pictures", "measures"),
@@ -71,7 +71,9 @@ def test_the_layers_name_every_module():
 
 
 def test_import_takes_no_heavy_package():
-    heavy = "{'onnx', 'openvino', 'cc3d', 'scipy', 'PIL', 'typer', 'rich', 'cupy', 'tensorrt', 'tensorrt_rtx'}"
+    heavy = (
+        "{'onnx', 'openvino', 'cc3d', 'scipy', 'PIL', 'typer', 'rich', 'pydicom', 'cupy', 'tensorrt', 'tensorrt_rtx'}"
+    )
     assert run(f"import sys, brats_trt; print(sorted({heavy} & set(sys.modules)))").strip() == "[]"
 
 
@@ -97,6 +99,11 @@ def test_only_one_module_imports_cupy():
 def test_only_one_module_imports_tensorrt():
     imports = re.compile(r"^\s*(import|from) tensorrt|import_module\(.tensorrt|import_module\(_MODULES", re.MULTILINE)
     assert [path.name for path in modules() if imports.search(path.read_text())] == ["flavour.py"]
+
+
+def test_only_one_module_imports_pydicom():
+    imports = re.compile(r"^\s*(import|from) (pydicom|gdcm)|import_module\(name", re.MULTILINE)
+    assert [path.name for path in modules() if imports.search(path.read_text())] == ["pydicom_access.py"]
 
 
 def test_the_package_is_typed_and_versioned():

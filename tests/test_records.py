@@ -224,7 +224,10 @@ def test_a_result_of_no_segmenter_has_no_record(result):
 def test_the_document_of_fields_has_each_of_them_and_no_other(document):
     whole = changed(document, ("model", "plan"), {"sha256": "", "flavour": "", "library_version": ""})
     whole["probabilities"] = {"shape": [], "affine": [], "sha256": ""}
-    whole["entropy"] = whole["probabilities"]
+    whole["entropy"] = whole["brain"] = whole["probabilities"]
+    raw = dict.fromkeys(("align", "strip", "grid", "stripped"), "")
+    motions = [dict.fromkeys(("modality", "shift_mm", "angle_deg"), "")]
+    whole["raw"] = raw | {"working_grid": dict.fromkeys(("shape", "affine", "voxel_size_mm"), ""), "motions": motions}
     named = (tuple(step for step in path if isinstance(step, str)) for path in paths_of(whole))
     fields = {".".join(path) for path in named if path[0] not in FREE or len(path) == 1}
     objects = {name for name in fields if any(other.startswith(f"{name}.") for other in fields)}
@@ -404,8 +407,8 @@ def test_no_entry_takes_what_is_of_another_type(document, value):
     ("path", "value", "message"),
     [
         (("schema",), "another", "expected 'brats_trt.run_record'"),
-        (("schema_version",), 3, "is 3; this version of brats_trt reads 2.*update brats_trt"),
-        (("schema_version",), 1, "is 1; this version of brats_trt reads 2"),
+        (("schema_version",), 4, "is 4; this version of brats_trt reads 3.*update brats_trt"),
+        (("schema_version",), 2, "is 2; this version of brats_trt reads 3"),
         (("schema_version",), "1", "expected an integer"),
         (("date",), "yesterday", "expected a time such as"),
         (("inputs", 0, "name"), "/home/jane/P1_t1.nii.gz", "that of a file, without folder"),

@@ -139,7 +139,7 @@ def test_the_next_case_is_loaded_while_the_network_works(segmenter, monkeypatch)
             event.set()
             yield heads.volumes()
 
-    def run(self, volumes):
+    def run(self, volumes, placement=None):
         number = len(overlapped)
         overlapped.append(number == 2 or asked[number + 1].wait(30))
         return compute(self, volumes)

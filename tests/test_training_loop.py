@@ -348,7 +348,8 @@ def test_a_model_is_calibrated_on_other_cases_than_it_is_judged_by(tmp_path, bli
     assert judge.main(command) == 2, "there is no place in it"
     card.write_text("# Card\n{}old\n{}after\n".format(*MARKERS), encoding="utf-8")
     assert judge.main(command) == 0
-    assert "old" not in card.read_text() and card.read_text().endswith(f"\n{MARKERS[1]}after\n")
+    assert "old" not in card.read_text()
+    assert card.read_text().endswith(f"\n{MARKERS[1]}after\n")
     assert (tmp_path / "judgement.md").read_text() in card.read_text()
     assert {"judgement.md", "judgement.json", "reliability.png"} <= {path.name for path in tmp_path.iterdir()}
     assert calibrate.main([str(tmp_path / "none.onnx"), "-o", str(target)]) == 2

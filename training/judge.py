@@ -1,8 +1,8 @@
 """A model on the held-out cases, the whole way from volumes to labels, with all modalities and without some.
 
 `python training/judge.py training-output/demo.onnx -o training-output` writes `judgement.json`, `judgement.md` and
-`reliability.png`, which compares the Dice that the model's calibration expects with those that were found. With `--card`
-the tables go into a model card too, in place of those between its markers.
+`reliability.png`, which compares the Dice that the model's calibration expects with those that were found. With
+`--card` the tables go into a model card too, in place of those between its markers.
 Runs that are done are kept in `judgement.jsonl` beside the model's hash, so that the work can be stopped and go on.
 """
 

@@ -21,7 +21,8 @@ def into_card(card: str, tables: str) -> str:
     """A model card with these tables in place of those between its markers."""
     start, end = (card.find(marker) for marker in MARKERS)
     if not 0 <= start < end:
-        raise CaseError(f"the card has no place for tables: put the lines {' and '.join(map(str.strip, MARKERS))} there")
+        lines = " and ".join(map(str.strip, MARKERS))
+        raise CaseError(f"the card has no place for tables: put the lines {lines} there")
     return f"{card[: start + len(MARKERS[0])]}\n{tables}\n{card[end:]}"
 
 

@@ -19,6 +19,7 @@ from ..spec import Modality, Spec
 
 if TYPE_CHECKING:
     from ..case import Volume
+    from .placement import Placement
 
 
 @dataclass(frozen=True)
@@ -128,5 +129,9 @@ class Backend(Protocol):
     def plan(self) -> PlanIdentity | None:
         """The plan that computes the network; None where it is computed from the model's file."""
 
-    def run(self, volumes: Sequence[tuple[Modality, Volume]]) -> Outcome:
-        """Segment volumes of one grid, in the spec's order; all of it where it was not opened for incomplete cases."""
+    def run(self, volumes: Sequence[tuple[Modality, Volume]], placement: Placement | None = None) -> Outcome:
+        """Segment volumes of one grid, in the spec's order; all of it where it was not opened for incomplete cases.
+
+        A placement, which the CPU takes only, says what the network samples in their place, and on which grid the
+        labels come.
+        """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from time import perf_counter
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -15,29 +14,17 @@ from ..confidence import Calibration
 from ..errors import CaseError, EngineError
 from ..geometry import Box, without_last_plane
 from ..spec import Modality, Spec
+from ..stopwatch import Stopwatch
 from . import Outcome, StageOptions
 from .cpu_engine import CpuEngine
 from .foreground import common_box, inspect
-from .regions import drop_small_regions
+from .placement import Placement
+from .regions import Counts, drop_small_regions
 
 if TYPE_CHECKING:
     from ..case import Volume
 
 Volumes = Sequence[tuple[Modality, "Volume"]]
-
-
-class Stopwatch:
-    """Milliseconds between laps, by name."""
-
-    def __init__(self) -> None:
-        self.laps_ms: dict[str, float] = {}
-        self._last = perf_counter()
-
-    def lap(self, name: str) -> None:
-        """Book the time since the last lap under `name`."""
-        now = perf_counter()
-        self.laps_ms[name] = (now - self._last) * 1e3
-        self._last = now
 
 
 class CpuBackend:
@@ -78,8 +65,11 @@ class CpuBackend:
         """Of the model file."""
         return self._engine.model.sha256
 
-    def run(self, volumes: Volumes) -> Outcome:
+    def run(self, volumes: Volumes, placement: Placement | None = None) -> Outcome:
         """Segment volumes of one grid, by modality; those that the spec has besides are left out of the network.
+
+        With a placement, the network gets samples of the series that the volumes were made of, and the labels lie on
+        the grid that it names; classes are counted on the volumes' own grid.
 
         Raises
         ------
@@ -91,18 +81,18 @@ class CpuBackend:
         with self._lock:
             watch = Stopwatch()
             absent = self._absent(volumes)
-            box, warnings = self._prepare(volumes, absent)
+            box, warnings = self._prepare(volumes, absent, placement)
             watch.lap("prepare")
             softmax = self._infer(absent)
             watch.lap("infer")
-            labels, counts, tumour = self._restore(softmax, box, volumes[0][1])
+            restored = [self._restore(softmax, box, volumes[0][1])]
+            if placement is not None:
+                restored.append(self._restore_elsewhere(softmax, box, placement))
             watch.lap("restore")
-            options = self._options
-            counts = drop_small_regions(
-                labels, counts, tumour, min_region=options.min_region, label_values=options.label_values
-            )
+            counts, *_ = [self._drop_small_regions(*each) for each in restored]
+            labels = restored[-1][0]
             watch.lap("regions")
-        kept = softmax if options.keep_probabilities else None
+        kept = softmax if self._options.keep_probabilities else None
         return Outcome(labels, counts, kept, box, watch.laps_ms, warnings)
 
     def _absent(self, volumes: Volumes) -> list[int]:
@@ -110,7 +100,7 @@ class CpuBackend:
         given = {modality for modality, _ in volumes}
         return [channel for channel, modality in enumerate(self.spec.modalities) if modality not in given]
 
-    def _prepare(self, volumes: Volumes, absent: list[int]) -> tuple[Box, tuple[str, ...]]:
+    def _prepare(self, volumes: Volumes, absent: list[int], placement: Placement | None) -> tuple[Box, tuple[str, ...]]:
         foregrounds = [
             _host.foreground(volume.on_host, slope=volume.slope, intercept=volume.intercept, threads=self._threads)
             for _, volume in volumes
@@ -118,9 +108,26 @@ class CpuBackend:
         warnings = inspect(volumes, foregrounds)
         box = without_last_plane(common_box(volumes, foregrounds))
         for (modality, volume), foreground in zip(volumes, foregrounds, strict=True):
-            self._gather(self.spec.modalities.index(modality), volume, foreground, box)
+            channel = self.spec.modalities.index(modality)
+            if placement is None:
+                self._gather(channel, volume, foreground, box)
+            else:
+                self._gather_elsewhere(channel, placement, foreground, box)
         self._crop[:, absent] = 0.0
         return box, warnings
+
+    def _gather_elsewhere(self, channel: int, placement: Placement, foreground: _host.Foreground, box: Box) -> None:
+        placement.gather(
+            self._crop[0, channel],
+            box,
+            self.spec.modalities[channel],
+            mean=foreground.mean,
+            variance=foreground.variance,
+            normalisation=self.spec.normalisation,
+            threads=self._threads,
+        )
+        for mirrored in self._crop[1:, channel]:
+            mirrored[...] = self._crop[0, channel, :, ::-1]
 
     def _gather(self, channel: int, volume: Volume, foreground: _host.Foreground, box: Box) -> None:
         try:
@@ -145,9 +152,20 @@ class CpuBackend:
             self._engine.infer(self._crop[entry : entry + 1], softmax[entry : entry + 1], absent)
         return softmax
 
-    def _restore(
-        self, softmax: NDArray[np.float32], box: Box, like: Volume
-    ) -> tuple[NDArray[np.uint8], tuple[int, int, int, int], Box]:
+    def _drop_small_regions(self, labels: NDArray[np.uint8], counts: Counts, tumour: Box) -> Counts:
+        options = self._options
+        return drop_small_regions(
+            labels, counts, tumour, min_region=options.min_region, label_values=options.label_values
+        )
+
+    def _restore_elsewhere(
+        self, softmax: NDArray[np.float32], box: Box, placement: Placement
+    ) -> tuple[NDArray[np.uint8], Counts, Box]:
+        labels = np.empty(placement.target_shape, np.uint8, order="F")
+        values = self._options.label_values
+        return labels, *placement.restore(softmax, box, labels, values=values, threads=self._threads)
+
+    def _restore(self, softmax: NDArray[np.float32], box: Box, like: Volume) -> tuple[NDArray[np.uint8], Counts, Box]:
         order: Literal["C", "F"] = "C" if like.on_host.flags.c_contiguous else "F"
         labels = np.empty(like.data.shape, np.uint8, order=order)
         try:

@@ -31,6 +31,7 @@ from .foreground import common_box, inspect
 
 if TYPE_CHECKING:
     from ..case import Volume
+    from .placement import Placement
 
 Volumes = Sequence[tuple[Modality, "Volume"]]
 LARGEST_SHAPE = (256, 256, 256)
@@ -107,8 +108,8 @@ class CudaBackend:
         """Of the model file."""
         return self._engine.sha256
 
-    def run(self, volumes: Volumes) -> Outcome:
-        """Segment four volumes of one grid, in the spec's order.
+    def run(self, volumes: Volumes, placement: Placement | None = None) -> Outcome:
+        """Segment four volumes of one grid, in the spec's order; a placement is refused.
 
         Raises
         ------
@@ -116,8 +117,10 @@ class CudaBackend:
             If a volume is longer than 1024 voxels or larger than the memory taken, has no foreground or a constant
             one, or the head is flat; with the card's normalisation also where intensities deviate by less than 2^-100.
         EngineError
-            If the network gives values that are not finite.
+            If the network gives values that are not finite, or there is a placement.
         """
+        if placement is not None:
+            raise EngineError("volumes are placed on the CPU only: use an .onnx model with device='cpu'")
         with self._lock, self._device.current():
             self._check(volumes)
             shape = volumes[0][1].data.shape

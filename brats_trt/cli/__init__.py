@@ -18,6 +18,7 @@ from .demo import show_demo
 from .doctor import examine
 from .evaluate import evaluate_cases
 from .segment import segment_cases
+from .series import show_series
 from .verify import verify_output
 
 app = typer.Typer(
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 app.command("demo", epilog=NOTICE)(show_demo)
 app.command("segment", epilog=NOTICE)(segment_cases)
+app.command("series", epilog=NOTICE)(show_series)
 app.command("convert", epilog=NOTICE)(convert_checkpoint)
 app.command("build", epilog=NOTICE)(build_engine)
 app.command("verify", epilog=NOTICE)(verify_output)

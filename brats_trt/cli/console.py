@@ -21,7 +21,6 @@ STRUCTURES = {
     "necrotic": "necrotic",
     "oedema": "oedema",
 }
-STAGES = ("load", "prepare", "infer", "restore", "regions", "total")
 
 
 def stdout() -> Console:
@@ -121,8 +120,9 @@ def _dice(value: float | None) -> str:
 
 def timing_table(cases: Mapping[str, Mapping[str, float]]) -> Table:
     """Milliseconds of each stage, a row a case."""
-    rows = {name: [f"{timings[stage]:.1f}" for stage in STAGES] for name, timings in cases.items()}
-    return plain_table("Times (ms)", STAGES, rows)
+    stages = list(dict.fromkeys(stage for timings in cases.values() for stage in timings))
+    rows = {name: [f"{timings[stage]:.1f}" for stage in stages] for name, timings in cases.items()}
+    return plain_table("Times (ms)", stages, rows)
 
 
 def dice_table(dice: Mapping[str, float]) -> Table:

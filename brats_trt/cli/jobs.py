@@ -16,6 +16,7 @@ from ..case import case_name
 from ..errors import BratsTrtError, CaseError
 from ..files import make_folder
 from ..pipeline import CaseOutcome
+from ..raw.options import RawOptions
 from ..segmentation import Segmentation
 from ..segmenter import CaseWarning, Segmenter
 from .console import CaseProgress, one_line
@@ -35,11 +36,13 @@ class Job:
     entropy: Path | None = None
     preview: Path | None = None
     report: Path | None = None
+    brain: Path | None = None
+    seg: Path | None = None
 
     @property
     def outputs(self) -> tuple[Path, ...]:
         """The files that the job writes."""
-        paths = (self.labels, self.probabilities, self.entropy, self.preview, self.report)
+        paths = (self.labels, self.probabilities, self.entropy, self.preview, self.report, self.brain, self.seg)
         return tuple(path for path in paths if path is not None)
 
 
@@ -54,6 +57,7 @@ class Done:
     record: Mapping[str, Any]
     confidence: Mapping[str, float | None] | None = None
     page: CaseSummary | None = None
+    written: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,8 @@ def plan_jobs(
     entropy: bool = False,
     preview: bool = False,
     report: bool = False,
+    brain: bool = False,
+    seg: bool = False,
 ) -> list[Job]:
     """One job a case, with the files that are asked for beside the label map.
 
@@ -93,6 +99,8 @@ def plan_jobs(
             entropy=folder / f"{name}_entropy.nii.gz" if entropy else None,
             preview=folder / f"{name}_preview.png" if preview else None,
             report=folder / f"{name}_report.html" if report else None,
+            brain=folder / f"{name}_brain.nii.gz" if brain else None,
+            seg=folder / f"{name}_seg.dcm" if seg else None,
         )
         jobs.append(job)
         for output in job.outputs:
@@ -110,7 +118,12 @@ def plan_jobs(
 
 
 def run_jobs(
-    segmenter: Segmenter, jobs: list[Job], progress: CaseProgress, *, overwrite: bool
+    segmenter: Segmenter,
+    jobs: list[Job],
+    progress: CaseProgress,
+    *,
+    overwrite: bool,
+    raw: bool | RawOptions = False,
 ) -> Iterator[Done | Failed]:
     """Segment and save each case, in order; one that fails leaves nothing behind and does not stop the others.
 
@@ -125,7 +138,7 @@ def run_jobs(
 
     cases = [job.case for job in jobs if job.name not in refused]
     try:
-        with closing(segmenter.run_many(cases, save=save)) as outcomes:
+        with closing(segmenter.run_many(cases, save=save, raw=raw)) as outcomes:
             for job in jobs:
                 progress.start(job.name)
                 end = refused.get(job.name) or _next_error(outcomes) or saved.pop(job.name)
@@ -161,7 +174,7 @@ def _save(result: Segmentation, job: Job, *, overwrite: bool) -> Done:
         raise
     record = result.record.document()
     times = dict(result.timings_ms)
-    return Done(job, result.volumes_ml, times, result.warnings, record, result.confidence, page)
+    return Done(job, result.volumes_ml, times, result.warnings, record, result.confidence, page, tuple(written))
 
 
 def _writers(result: Segmentation, job: Job) -> Iterator[tuple[Path, Callable[..., CaseSummary | None]]]:
@@ -170,6 +183,10 @@ def _writers(result: Segmentation, job: Job) -> Iterator[tuple[Path, Callable[..
         yield job.probabilities, result.save_probabilities
     if job.entropy is not None:
         yield job.entropy, result.save_entropy
+    if job.brain is not None and result.brain_mask is not None:
+        yield job.brain, result.save_brain_mask
+    if job.seg is not None and sum(result.class_counts[1:]) > 0:  # it cannot be without a segment
+        yield job.seg, result.save_dicom
     if job.preview is not None:
         from ..pictures import save_preview
 

@@ -21,6 +21,7 @@ from ..segmenter import Segmenter
 from ..spec import LabelScheme, Missing
 from .console import case_progress, confidence_table, spoken_warnings, stdout, timing_table, volume_table
 from .jobs import Done, Failed, plan_jobs, run_jobs
+from .raw_options import Align, Grid, Map, NoStrip, Raw, StripEnsemble, raw_options
 
 Profile = Literal["authors", "omz"]
 
@@ -73,6 +74,18 @@ def segment_cases(
     missing: Annotated[
         Missing, typer.Option(help="Cases without all modalities; mask: segmented by the others, with a warning.")
     ] = "refuse",
+    raw: Raw = False,
+    mapping: Map = None,
+    align: Align = None,
+    grid: Grid = None,
+    strip_ensemble: StripEnsemble = False,
+    no_strip: NoStrip = False,
+    brain: Annotated[
+        bool, typer.Option("--brain-mask", help="For --raw: write <case>_brain.nii.gz too, where one was found.")
+    ] = False,
+    seg: Annotated[
+        bool, typer.Option("--seg", help="For --raw and DICOM: write <case>_seg.dcm too; it names the patient.")
+    ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse cases that there is a warning of.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")] = False,
@@ -83,6 +96,8 @@ def segment_cases(
         raise CaseError(
             "an empty name was given for a case, the output or the engine: is a variable of the shell unset?"
         )
+    flags = {"--raw": raw, "--strip-ensemble": strip_ensemble, "--no-strip": no_strip, "--brain-mask": brain}
+    options = raw_options(flags | {"--seg": seg}, mapping=mapping or (), align=align, grid=grid)
     jobs = plan_jobs(
         [Path(case) for case in cases],
         Path(output),
@@ -90,6 +105,8 @@ def segment_cases(
         entropy=entropy,
         preview=preview,
         report=report,
+        brain=brain,
+        seg=seg,
     )
     check_folder(Path(output))
     cohort = _plan_cohort(Path(output), overwrite=overwrite) if report else None
@@ -110,7 +127,7 @@ def segment_cases(
     outcomes: list[Done | Failed] = []
     try:
         with case_progress(len(jobs)) as progress:
-            for outcome in run_jobs(segmenter, jobs, progress, overwrite=overwrite):
+            for outcome in run_jobs(segmenter, jobs, progress, overwrite=overwrite, raw=options or False):
                 outcomes.append(outcome)  # noqa: PERF402  # kept one by one, for an interruption
     finally:  # what is done is reported, also when the run is interrupted
         _report(segmenter, outcomes, as_json=as_json)
@@ -174,6 +191,8 @@ def _document(segmenter: Segmenter, done: Sequence[Done], failed: Sequence[Faile
                 "entropy": outcome.job.entropy and str(outcome.job.entropy),
                 "preview": outcome.job.preview and str(outcome.job.preview),
                 "report": outcome.job.report and str(outcome.job.report),
+                "seg": str(outcome.job.seg) if outcome.job.seg in outcome.written else None,
+                "brain": str(outcome.job.brain) if outcome.job.brain in outcome.written else None,
                 "volumes_ml": outcome.volumes_ml,
                 "confidence": outcome.confidence,
                 "timings_ms": outcome.timings_ms,

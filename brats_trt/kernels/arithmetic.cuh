@@ -64,6 +64,27 @@ BRATS_INLINE Real mix(Real lower, Real upper, Real weight) {
     return lower * (Real(1) - weight) + upper * weight;
 }
 
+// Where a position on an axis of `extent` samples lies: between samples `lower` and `lower + 1`. Positions beyond the
+// first and the last sample are theirs.
+struct Corner {
+    int lower;
+    float weight;  // of sample lower + 1
+};
+
+BRATS_INLINE Corner corner_of(double position, int extent) {
+    const auto last = static_cast<double>(extent - 1);
+    const double above = position > 0.0 ? position : 0.0;  // NaN is 0 too
+    const double coordinate = above > last ? last : above;
+    const int floor = static_cast<int>(coordinate);
+    const int lower = floor > extent - 2 ? (extent > 1 ? extent - 2 : 0) : floor;
+    return {lower, static_cast<float>(coordinate - static_cast<double>(lower))};
+}
+
+// Whether a voxel holds a position: it reaches half a voxel beyond its centre.
+BRATS_INLINE bool reaches(double position, int extent) {
+    return position >= -0.5 && position < static_cast<double>(extent) - 0.5;
+}
+
 // Of the foreground: how many voxels, their mean, and the sum of squared deviations from it.
 // Without initialisers, so that it may lie in shared memory; start from Moments{}.
 struct Moments {

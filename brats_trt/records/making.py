@@ -20,13 +20,15 @@ from ..spec import Modality, Spec
 from .hashing import array_sha256
 from .inputs import file_name
 from .parts import (
-    EntropyRecord,
     GridRecord,
     InputRecord,
+    MapRecord,
     ModelRecord,
+    MotionRecord,
     OptionsRecord,
     PlanRecord,
     ProbabilitiesRecord,
+    RawRecord,
     Rows,
     RuntimeRecord,
     VersionsRecord,
@@ -36,6 +38,7 @@ from .record import DATE, RunRecord
 
 if TYPE_CHECKING:
     from ..backends import Backend
+    from ..raw.preparation import Account
     from ..segmentation import Segmentation
     from ..volume import Volume
 
@@ -111,7 +114,18 @@ def make_record(result: Segmentation, known: Provenance) -> RunRecord:
         warnings=portable_warnings(result, known),
         volumes_ml=VolumesRecord(**result.volumes_ml),
         labels_sha256=array_sha256(result.labels),
+        raw=None if result.raw is None else _raw(result.raw),
     )
+
+
+def _raw(account: Account) -> RawRecord:
+    options, grid = account.options, account.grid
+    motions = tuple(
+        MotionRecord(modality, round(motion.shift_mm, _DIGITS), round(motion.angle_deg, _DIGITS))
+        for modality, motion in account.motions.items()
+    )
+    working = _grid(grid.shape, grid.affine)
+    return RawRecord(options.align, options.strip, options.grid, account.stripped, working, motions)
 
 
 def portable_warnings(result: Segmentation, known: Provenance) -> tuple[str, ...]:
@@ -128,7 +142,13 @@ def with_probabilities(record: RunRecord, data: NDArray[np.float32], affine: NDA
 def with_entropy(record: RunRecord, data: NDArray[np.float32], affine: NDArray[np.float64]) -> RunRecord:
     """The record that goes into an entropy map, (D, H, W)."""
     d, h, w = data.shape
-    return replace(record, entropy=EntropyRecord((d, h, w), _rows(affine), array_sha256(data)))
+    return replace(record, entropy=MapRecord((d, h, w), _rows(affine), array_sha256(data)))
+
+
+def with_brain(record: RunRecord, data: NDArray[np.uint8], affine: NDArray[np.float64]) -> RunRecord:
+    """The record that goes into a brain mask, (X, Y, Z)."""
+    x, y, z = data.shape
+    return replace(record, brain=MapRecord((x, y, z), _rows(affine), array_sha256(data)))
 
 
 def _grid(shape: tuple[int, ...], affine: NDArray[np.float64]) -> GridRecord:

@@ -33,14 +33,14 @@ class InputRecord:
     Attributes
     ----------
     kind
-        "file", "image" of nibabel, "array", or "device_array", which lay on a GPU.
+        "file", "image" of nibabel, "array", "device_array", which lay on a GPU, or "series" of DICOM files.
     name
         The file's name without its folder; None of what was no file.
     index
         Along the fourth axis of a 4-D input; None of a volume by itself.
     sha256
-        Of the file's bytes, or of the voxels and their geometry (`hashing.volume_sha256`); None of what lay on a GPU,
-        and of what was not to be hashed.
+        Of the file's bytes, of the sha256 of a series' files in increasing order, or of the voxels and their geometry
+        (`hashing.volume_sha256`); None of what lay on a GPU, and of what was not to be hashed.
     """
 
     modality: Modality
@@ -119,6 +119,42 @@ class OptionsRecord:
 
 
 @dataclass(frozen=True)
+class MotionRecord:
+    """How far the head had moved in a series against the grid's, and by how much it had turned."""
+
+    modality: Modality
+    shift_mm: float
+    angle_deg: float
+
+    def __post_init__(self) -> None:
+        check_finite((self.shift_mm, self.angle_deg), least=0.0)
+
+
+@dataclass(frozen=True)
+class RawRecord:
+    """How a raw exam was brought together.
+
+    Attributes
+    ----------
+    align, strip, grid
+        As they were asked for.
+    stripped
+        Whether the exam came without its skull.
+    working_grid
+        On which volumes were measured and the network's crop lies.
+    motions
+        Of the series that were registered.
+    """
+
+    align: Literal["header", "rigid"]
+    strip: Literal["auto", "ensemble", "never"]
+    grid: Modality
+    stripped: bool
+    working_grid: GridRecord
+    motions: tuple[MotionRecord, ...]
+
+
+@dataclass(frozen=True)
 class RuntimeRecord:
     """What computed: the network's runtime, device and precision, threads, and the host stages' instruction set."""
 
@@ -185,8 +221,8 @@ class ProbabilitiesRecord:
 
 
 @dataclass(frozen=True)
-class EntropyRecord:
-    """The entropy map beside the record: its shape, voxel to millimetre, and the sha256 of its voxels."""
+class MapRecord:
+    """A map that the record lies in, of entropy or of the brain: shape, voxel to millimetre, sha256 of its voxels."""
 
     shape: tuple[int, int, int]
     affine: Rows
@@ -194,7 +230,7 @@ class EntropyRecord:
 
     def __post_init__(self) -> None:
         if min(self.shape) < 1:
-            raise CaseError(f"entropy of shape {shown(self.shape)}; expected positive numbers")
+            raise CaseError(f"a map of shape {shown(self.shape)}; expected positive numbers")
         check_finite(number for row in self.affine for number in row)
         check_sha256(self.sha256)
 

@@ -18,12 +18,13 @@ from ..plans.document import FieldError, read_value, shown
 from ..plans.document import read_record as read_dataclass
 from ..spec import Modality, Spec
 from .parts import (
-    EntropyRecord,
     GridRecord,
     InputRecord,
+    MapRecord,
     ModelRecord,
     OptionsRecord,
     ProbabilitiesRecord,
+    RawRecord,
     RuntimeRecord,
     VersionsRecord,
     VolumesRecord,
@@ -32,7 +33,7 @@ from .parts import (
 )
 
 SCHEMA = "brats_trt.run_record"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 DATE = "%Y-%m-%dT%H:%M:%SZ"
 PRIVACY = (
     "Of the input this record holds names of files, without folders, and hashes. Nothing in it identifies a patient "
@@ -67,10 +68,14 @@ class RunRecord:
         Millilitres of each structure.
     labels_sha256
         Of the label map's bytes, uint8, x fastest.
+    raw
+        How a raw exam was brought together; None of a case on one grid.
     probabilities
         Of a probability map's own record; None elsewhere.
     entropy
         Of an entropy map's own record; None elsewhere.
+    brain
+        Of a brain mask's own record; None elsewhere.
     """
 
     software: str
@@ -87,8 +92,10 @@ class RunRecord:
     warnings: tuple[str, ...]
     volumes_ml: VolumesRecord
     labels_sha256: str
+    raw: RawRecord | None = None
     probabilities: ProbabilitiesRecord | None = None
-    entropy: EntropyRecord | None = None
+    entropy: MapRecord | None = None
+    brain: MapRecord | None = None
     notice: str = NOTICE
     privacy: str = PRIVACY
     schema: str = SCHEMA

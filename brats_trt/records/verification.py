@@ -22,6 +22,7 @@ from .hashing import array_sha256
 from .input_checks import check_inputs
 from .reading import is_page, is_picture, read_record
 from .record import RunRecord
+from .series_checks import check_series
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,10 @@ def verify(
     Parameters
     ----------
     output
-        A label map, a probability or entropy map, a page or a picture that brats_trt wrote.
+        A label map, a probability or entropy map, a brain mask, a page or a picture that brats_trt wrote.
     inputs
-        A case folder or a 4-D Decathlon file, the four files of a case, or these by modality name; () compares none.
+        A case folder or a 4-D Decathlon file, the four files of a case, or these by modality name; the folder of
+        an exam for a record of DICOM series; () compares none.
     engine
         An .onnx file or a plan; None compares none.
 
@@ -63,15 +65,23 @@ def verify(
     """
     path = Path(output)
     record = read_record(path)
-    files = find_inputs(inputs, [volume.modality for volume in record.inputs]) if inputs else None
     return Verification(
         record,
         (
             *_check_output(path, record),
-            *check_inputs(record.inputs, files),
+            *_check_inputs(record, inputs),
             *_check_engine(record, None if engine is None else Path(engine)),
         ),
     )
+
+
+def _check_inputs(
+    record: RunRecord, inputs: Sequence[str | os.PathLike[str]] | Mapping[str, str | os.PathLike[str]]
+) -> Iterator[Check]:
+    if inputs and any(volume.kind == "series" for volume in record.inputs):
+        return check_series(record.inputs, [*inputs.values()] if isinstance(inputs, Mapping) else inputs)
+    files = find_inputs(inputs, [volume.modality for volume in record.inputs]) if inputs else None
+    return check_inputs(record.inputs, files)
 
 
 def _check_output(path: Path, record: RunRecord) -> Iterator[Check]:
@@ -82,10 +92,14 @@ def _check_output(path: Path, record: RunRecord) -> Iterator[Check]:
         yield Check("labels", "not checked", "a picture holds three planes of them: verify the label map")
         return
     image = read_nifti(path)
-    for name, crop in (("probabilities", record.probabilities), ("entropy", record.entropy)):
-        if crop is not None:
-            yield _check_voxels(name, image, "float32", crop.sha256)
-            yield _check_grid(image, crop.shape, crop.affine)
+    for name, dtype, beside in (
+        ("probabilities", "float32", record.probabilities),
+        ("entropy", "float32", record.entropy),
+        ("brain", "uint8", record.brain),
+    ):
+        if beside is not None:
+            yield _check_voxels(name, image, dtype, beside.sha256)
+            yield _check_grid(image, beside.shape, beside.affine)
             return
     yield _check_voxels("labels", image, "uint8", record.labels_sha256)
     yield _check_grid(image, record.grid.shape, record.grid.affine)

@@ -33,6 +33,9 @@ _COLUMNS = (
 )
 _STAGES = {
     "load": "Load the files",
+    "align": "Align the series",
+    "strip": "Find the brain",
+    "inspect": "Look the case over",
     "prepare": "Find the head, normalise, resample",
     "infer": "Network",
     "restore": "Resample back, label",

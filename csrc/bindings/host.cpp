@@ -6,10 +6,12 @@
 
 PYBIND11_MODULE(_host, module) {
     module.doc() = "The stages before and after the network, on the CPU.";
+    brats::bindings::register_align(module);
     brats::bindings::register_foreground(module);
     brats::bindings::register_gather(module);
     brats::bindings::register_network(module);
     brats::bindings::register_scatter(module);
+    brats::bindings::register_restore(module);
     module.def("usable_cores", brats::usable_cores, "The cores that this process may run on.");
     module.attr("instruction_set") = brats::row_kernels().name;
     module.attr("compiler") = BRATS_COMPILER;

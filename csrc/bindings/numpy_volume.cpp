@@ -51,19 +51,37 @@ Index3 shape3(const py::array& array) { return {array.shape(0), array.shape(1), 
 
 Index3 strides3(const py::array& array) { return {array.strides(0), array.strides(1), array.strides(2)}; }
 
-bool is_batch_of_channels(const py::array& array) {
+bool is_packed_floats(const py::array& array) {
     const bool aligned = (array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) != 0;
-    return py::isinstance<py::array_t<float, py::array::c_style>>(array) && aligned && array.ndim() == 5 &&
-           (array.shape(0) == 1 || array.shape(0) == 2) && array.shape(1) == static_cast<py::ssize_t>(classes);
+    return py::isinstance<py::array_t<float, py::array::c_style>>(array) && aligned;
+}
+
+bool is_batch_of_channels(const py::array& array) {
+    return is_packed_floats(array) && array.ndim() == 5 && (array.shape(0) == 1 || array.shape(0) == 2) &&
+           array.shape(1) == static_cast<py::ssize_t>(classes);
 }
 
 }  // namespace
+
+AffineMap to_map(const MapRows& rows) {
+    AffineMap map{};
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+        for (std::size_t column = 0; column < 3; ++column) map.matrix[axis][column] = rows[axis][column];
+        map.offset[axis] = rows[axis][3];
+    }
+    return map;
+}
 
 Box to_box(const BoxTuple& box) { return {box.first, box.second}; }
 
 py::tuple from_box(const Box& box) {
     const auto index = [](const Index3& at) { return py::make_tuple(at[0], at[1], at[2]); };
     return py::make_tuple(index(box.lower), index(box.upper));
+}
+
+py::tuple from_tally(const Tally& tally) {
+    const auto& counts = tally.counts;
+    return py::make_tuple(py::make_tuple(counts[0], counts[1], counts[2], counts[3]), from_box(tally.box));
 }
 
 Volume to_volume(const py::array& array, double slope, double intercept) {
@@ -90,6 +108,12 @@ Channel to_channel(py::array& input, std::int64_t channel) {
 Probabilities to_probabilities(const py::array& array) {
     if (!is_batch_of_channels(array)) refuse("a C-contiguous float32 array of shape (1 or 2, 4, x, y, z)", array);
     return {static_cast<const float*>(array.data()), array.shape(0), {array.shape(2), array.shape(3), array.shape(4)}};
+}
+
+FloatVolume to_float_volume(py::array& array) {
+    if (array.ndim() != 3 || array.size() == 0 || !is_packed_floats(array) || !array.writeable())
+        refuse("a writable, C-contiguous 3-D float32 array that is not empty", array);
+    return {static_cast<float*>(array.mutable_data()), shape3(array)};
 }
 
 LabelMap to_label_map(py::array& array) {

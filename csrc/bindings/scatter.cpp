@@ -20,8 +20,7 @@ py::tuple call(const py::array& probabilities, const BoxTuple& box, py::array ou
         const py::gil_scoped_release release;
         tally = scatter(view, to_box(box), values, labels, threads);
     }
-    const auto& counts = tally.counts;
-    return py::make_tuple(py::make_tuple(counts[0], counts[1], counts[2], counts[3]), from_box(tally.box));
+    return from_tally(tally);
 }
 
 }  // namespace

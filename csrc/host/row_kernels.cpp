@@ -191,8 +191,110 @@ void argmax(const double* const* classes, const std::int32_t* lower, const doubl
 }
 
 template <class T>
+void finite_floats(const T* row, std::int64_t n, float* out) {
+    for (std::int64_t i = 0; i < n; ++i) {
+        const auto value = static_cast<float>(row[i]);  // which makes an infinity of a double that no float holds
+        out[i] = is_finite(value) ? value : 0.0F;
+    }
+}
+
+// Positions of a line that are worked on together, so that what is between the two loops stays in the cache.
+constexpr std::int64_t stretch = 128;
+
+struct Stretch {
+    std::int32_t lower[stretch];  // the sample at the lower corner
+    std::int32_t inside[stretch];
+    float weights[3][stretch];  // of the upper corners
+};
+
+void locate(const FloatGrid& grid, const Line& line, std::int64_t first, std::int64_t n, Stretch& at) {
+    for (std::int64_t k = 0; k < n; ++k) {
+        at.lower[k] = 0;
+        at.inside[k] = 1;
+    }
+    for (int axis = 0; axis < 3; ++axis) {
+        const double start = line.start[axis];
+        const double step = line.step[axis];
+        const std::int32_t extent = grid.extents[axis];
+        const std::int32_t stride = grid.strides[axis];
+        float* __restrict weights = at.weights[axis];
+        for (std::int64_t k = 0; k < n; ++k) {
+            const double position = start + static_cast<double>(static_cast<std::int32_t>(first + k)) * step;
+            const Corner corner = corner_of(position, extent);
+            at.inside[k] &= static_cast<std::int32_t>(reaches(position, extent));
+            at.lower[k] += corner.lower * stride;
+            weights[k] = corner.weight;
+        }
+    }
+}
+
+void along(const FloatGrid& grid, const Line& line, std::int64_t n, float* out) {
+    // An axis of one sample has no upper one; its weight is 0.
+    const std::int32_t x = grid.extents[0] > 1 ? grid.strides[0] : 0;
+    const std::int32_t y = grid.extents[1] > 1 ? grid.strides[1] : 0;
+    const std::int32_t z = grid.extents[2] > 1 ? grid.strides[2] : 0;
+    const float* __restrict values = grid.values;
+    Stretch at;
+    for (std::int64_t first = 0; first < n; first += stretch) {
+        const std::int64_t count = n - first < stretch ? n - first : stretch;
+        locate(grid, line, first, count, at);
+        float* __restrict to = out + first;
+        for (std::int64_t k = 0; k < count; ++k) {
+            const std::int32_t corner = at.lower[k];
+            const float wz = at.weights[2][k];
+            const float wy = at.weights[1][k];
+            const float a = mix(values[corner], values[corner + z], wz);
+            const float b = mix(values[corner + y], values[corner + y + z], wz);
+            const float c = mix(values[corner + x], values[corner + x + z], wz);
+            const float d = mix(values[corner + x + y], values[corner + x + y + z], wz);
+            const float value = mix(mix(a, b, wy), mix(c, d, wy), at.weights[0][k]);
+            to[k] = at.inside[k] != 0 ? value : 0.0F;
+        }
+    }
+}
+
+// The probabilities of four classes; a vector of the compiler's, whatever the processor has.
+using Four [[gnu::vector_size(16)]] = float;
+
+Four four_at(const float* values) {
+    Four four;
+    __builtin_memcpy(&four, values, sizeof(four));
+    return four;
+}
+
+Four mixed(Four lower, Four upper, float weight) { return lower * (1.0F - weight) + upper * weight; }
+
+std::uint8_t greatest(Four p) {
+    const bool later = (p[2] > p[3] ? p[2] : p[3]) > (p[0] > p[1] ? p[0] : p[1]);
+    return static_cast<std::uint8_t>(later ? (p[3] > p[2] ? 3 : 2) : (p[1] > p[0] ? 1 : 0));
+}
+
+void label_along(const FloatGrid& grid, const Line& line, std::int64_t n, std::uint8_t* out) {
+    const std::int32_t x = grid.extents[0] > 1 ? grid.strides[0] : 0;
+    const std::int32_t y = grid.extents[1] > 1 ? grid.strides[1] : 0;
+    const std::int32_t z = grid.extents[2] > 1 ? grid.strides[2] : 0;
+    Stretch at;
+    for (std::int64_t first = 0; first < n; first += stretch) {
+        const std::int64_t count = n - first < stretch ? n - first : stretch;
+        locate(grid, line, first, count, at);
+        for (std::int64_t k = 0; k < count; ++k) {
+            out[first + k] = 0;
+            if (at.inside[k] == 0) continue;
+            const float* corner = grid.values + at.lower[k];
+            const float wz = at.weights[2][k];
+            const float wy = at.weights[1][k];
+            const Four a = mixed(four_at(corner), four_at(corner + z), wz);
+            const Four b = mixed(four_at(corner + y), four_at(corner + y + z), wz);
+            const Four c = mixed(four_at(corner + x), four_at(corner + x + z), wz);
+            const Four d = mixed(four_at(corner + x + y), four_at(corner + x + y + z), wz);
+            out[first + k] = greatest(mixed(mixed(a, b, wy), mixed(c, d, wy), at.weights[0][k]));
+        }
+    }
+}
+
+template <class T>
 constexpr TypedRowKernels<T> typed() {
-    return {moments<T>, nonfinite<T>, any_foreground<T>, intensities<T>};
+    return {moments<T>, nonfinite<T>, any_foreground<T>, intensities<T>, finite_floats<T>};
 }
 
 constexpr RowKernels kernels{
@@ -204,7 +306,9 @@ constexpr RowKernels kernels{
     standardise,
     narrow,
     accumulate,
-    argmax};
+    argmax,
+    along,
+    label_along};
 
 }  // namespace
 

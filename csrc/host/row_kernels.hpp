@@ -30,6 +30,21 @@ struct TypedRowKernels {
     std::int64_t (*nonfinite)(const T* row, std::int64_t n);
     bool (*any_foreground)(const T* row, std::int64_t n);
     void (*intensities)(const T* row, std::int64_t n, const Intensity& intensity, double* out);
+    // out[i] = row[i], or 0 where that is not finite
+    void (*finite_floats)(const T* row, std::int64_t n, float* out);
+};
+
+// Samples of a volume; strides are in samples.
+struct FloatGrid {
+    const float* values;
+    std::int32_t extents[3];
+    std::int32_t strides[3];
+};
+
+// Positions start + k * step, in voxels.
+struct Line {
+    double start[3];
+    double step[3];
 };
 
 struct FloatRows4 {
@@ -58,6 +73,13 @@ struct RowKernels {
     // out[k] = values[the class whose resampled row is greatest at k, ties to the lower class]
     void (*argmax)(const double* const* classes, const std::int32_t* lower, const double* weight, std::int64_t n,
                    const std::uint8_t* values, std::uint8_t* out);
+
+    // out[k] = the grid's trilinear value at position k of the line, 0 outside
+    void (*along)(const FloatGrid& grid, const Line& line, std::int64_t n, float* out);
+
+    // out[k] = the class that is greatest at position k of the line, of four that lie side by side in the grid; ties to
+    // the lower, 0 outside
+    void (*label_along)(const FloatGrid& grid, const Line& line, std::int64_t n, std::uint8_t* out);
 
     template <class T>
     [[nodiscard]] const TypedRowKernels<T>& of() const {

@@ -1,8 +1,6 @@
 #include "scatter.hpp"
 
 #include <algorithm>
-#include <cstring>
-#include <limits>
 #include <stdexcept>
 #include <vector>
 
@@ -10,33 +8,12 @@
 #include "resampling.hpp"
 #include "row_kernels.hpp"
 #include "strided_copy.hpp"
+#include "summary.hpp"
 
 namespace brats {
 namespace {
 
 constexpr std::int64_t rows_per_write = 64;  // rows that a task collects, so that writes fill cache lines
-
-struct Summary {
-    std::array<std::int64_t, classes> counts{};
-    Index3 lower{std::numeric_limits<std::int64_t>::max(), std::numeric_limits<std::int64_t>::max(),
-                 std::numeric_limits<std::int64_t>::max()};
-    Index3 upper{0, 0, 0};
-
-    void include(const Index3& voxel) {
-        for (std::size_t axis = 0; axis < 3; ++axis) {
-            lower[axis] = std::min(lower[axis], voxel[axis]);
-            upper[axis] = std::max(upper[axis], voxel[axis] + 1);
-        }
-    }
-
-    void merge(const Summary& more) {
-        for (std::size_t c = 0; c < classes; ++c) counts[c] += more.counts[c];
-        for (std::size_t axis = 0; axis < 3; ++axis) {
-            lower[axis] = std::min(lower[axis], more.lower[axis]);
-            upper[axis] = std::max(upper[axis], more.upper[axis]);
-        }
-    }
-};
 
 struct Resampling {
     Resampling(const Index3& size, const Box& box)
@@ -88,27 +65,6 @@ private:
     std::vector<double> mixed_;
 };
 
-void summarise(const std::uint8_t* row, std::int64_t n, Index3 voxel, Summary& summary) {
-    std::array<std::int64_t, classes> counts{};
-    for (std::int64_t k = 0; k < n; ++k) {
-        counts[1] += row[k] == 1;
-        counts[2] += row[k] == 2;
-        counts[3] += row[k] == 3;
-    }
-    const std::int64_t tumour = counts[1] + counts[2] + counts[3];
-    summary.counts[0] += n - tumour;
-    for (std::size_t c = 1; c < classes; ++c) summary.counts[c] += counts[c];
-    if (tumour == 0) return;
-    const std::int64_t start = voxel[2];
-    const auto inside = [](std::uint8_t c) { return c != 0; };
-    voxel[2] = start + (std::find_if(row, row + n, inside) - row);
-    summary.include(voxel);
-    const auto* last = row + n - 1;
-    while (!inside(*last)) --last;
-    voxel[2] = start + (last - row);
-    summary.include(voxel);
-}
-
 // Labels the plane y of the box.
 Summary label_plane(const Probabilities& probabilities, const Resampling& resampling, const Box& box, std::int64_t y,
                     const LabelValues& values, const LabelMap& labels) {
@@ -122,7 +78,7 @@ Summary label_plane(const Probabilities& probabilities, const Resampling& resamp
         for (std::int64_t i = 0; i < count; ++i) {
             std::uint8_t* row = block.data() + i * depth;
             rows.make(start + i, y, row);
-            summarise(row, depth, {box.lower[0] + start + i, box.lower[1] + y, box.lower[2]}, summary);
+            summarise(row, depth, {box.lower[0] + start + i, box.lower[1] + y, box.lower[2]}, 2, summary);
             for (std::int64_t k = 0; k < depth; ++k) row[k] = values[row[k]];
         }
         std::uint8_t* to = labels.data + (box.lower[0] + start) * labels.strides[0] +
@@ -132,22 +88,6 @@ Summary label_plane(const Probabilities& probabilities, const Resampling& resamp
     return summary;
 }
 
-void fill(const LabelMap& labels, std::uint8_t value, int threads) {
-    const Index3 axes = axes_by_stride(labels.strides);
-    const auto fast = static_cast<std::size_t>(axes[0]);
-    const auto middle = static_cast<std::size_t>(axes[1]);
-    const auto slow = static_cast<std::size_t>(axes[2]);
-    parallel_for(labels.shape[slow], threads, [&](std::int64_t k) {
-        for (std::int64_t j = 0; j < labels.shape[middle]; ++j) {
-            std::uint8_t* row = labels.data + k * labels.strides[slow] + j * labels.strides[middle];
-            if (labels.strides[fast] == 1)
-                std::memset(row, value, static_cast<std::size_t>(labels.shape[fast]));
-            else
-                for (std::int64_t i = 0; i < labels.shape[fast]; ++i) row[i * labels.strides[fast]] = value;
-        }
-    });
-}
-
 void check(const Probabilities& probabilities, const Box& box, const LabelMap& labels, int threads) {
     for (std::size_t axis = 0; axis < 3; ++axis) {
         if (box.lower[axis] < 0 || box.upper[axis] > labels.shape[axis])
@@ -155,12 +95,7 @@ void check(const Probabilities& probabilities, const Box& box, const LabelMap& l
         if (box.extent(axis) < 2) throw std::invalid_argument("the box is flat on an axis");
         if (probabilities.size[axis] < 2) throw std::invalid_argument("the probabilities are flat on an axis");
     }
-    const std::int64_t slabs = probabilities.batch * static_cast<std::int64_t>(classes) * probabilities.size[0];
-    const std::int64_t slab = probabilities.size[1] * probabilities.size[2];
-    parallel_for(slabs, threads, [&](std::int64_t i) {
-        if (row_kernels().of<float>().nonfinite(probabilities.data + i * slab, slab) > 0)
-            throw NotFinite("the network gave probabilities that are not finite");
-    });
+    check_finite(probabilities, threads);
 }
 
 }  // namespace
@@ -175,14 +110,9 @@ Tally scatter(const Probabilities& probabilities, const Box& box, const LabelVal
         planes[static_cast<std::size_t>(y)] = label_plane(probabilities, resampling, box, y, values, labels);
     });
 
-    Summary all;
-    for (const Summary& plane : planes) all.merge(plane);
     const std::int64_t outside =
         labels.shape[0] * labels.shape[1] * labels.shape[2] - box.extent(0) * box.extent(1) * box.extent(2);
-    Tally tally{all.counts, {{0, 0, 0}, {0, 0, 0}}};
-    tally.counts[0] += outside;
-    if (all.upper[0] > 0) tally.box = {all.lower, all.upper};
-    return tally;
+    return tally_of(planes, outside);
 }
 
 }  // namespace brats

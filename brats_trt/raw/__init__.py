@@ -1,0 +1,1 @@
+"""Exams as the scanner left them: four series with skulls on four grids, brought together for one run."""

@@ -1,0 +1,142 @@
+"""HD-BET's network as an ONNX graph: a residual 3-D U-Net of five levels with one input and one output.
+
+Source of the structure: Isensee et al., Automated brain extraction of multisequence MRI using artificial neural
+networks, Human Brain Mapping 40 (2019), and the released networks, whose arrays' names are the ones here.
+
+The released network ends in a softmax over background and brain; the brain's share of it is the logistic function of
+the two scores' difference, which one convolution gives. Its upsampling by two, linear with aligned corners, is a
+product with a small matrix along each axis: runtimes have fast matrix products, and slow interpolations of volumes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from ..errors import EngineError
+from ..geometry import Index3
+
+INPUT, OUTPUT = "volume", "brain"
+LEVELS = 4
+# The input's edges are multiples of this, so that each level halves the one above.
+MULTIPLE = 2**LEVELS
+# The released blocks leak 1e-2; what stands outside of them leaks 1e-1.
+_LEAK, _OUTER_LEAK = 1e-2, 1e-1
+_EPSILON = 1e-5
+_OPSET = 17
+
+State = Mapping[str, NDArray[np.float32]]
+
+
+class _Graph:
+    """Nodes and arrays as they are added; every method gives the name of what it made."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self.nodes: list[Any] = []
+        self.arrays: dict[str, NDArray[Any]] = {}
+
+    def node(self, operator: str, inputs: list[str], **attributes: Any) -> str:
+        name = f"{operator.lower()}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
+        return name
+
+    def array(self, name: str, values: NDArray[Any] | None = None) -> str:
+        """An array of the state, or one by another name."""
+        if name not in self.arrays:
+            if values is None and name not in self._state:
+                raise EngineError(f"the state has no array {name!r}: install the networks again")
+            self.arrays[name] = self._state[name] if values is None else values
+        return name
+
+    def convolve(self, x: str, name: str, *, stride: int = 1) -> str:
+        weight = self.array(f"{name}.weight")
+        size = self.arrays[weight].shape[2]
+        inputs = [x, weight, self.array(f"{name}.bias")]
+        edges = [size // 2] * 6
+        return self.node("Conv", inputs, kernel_shape=[size] * 3, pads=edges, strides=[stride] * 3)
+
+    def norm(self, x: str, name: str, *, leak: float = _LEAK) -> str:
+        """An instance norm and a leaky ReLU."""
+        inputs = [x, self.array(f"{name}.weight"), self.array(f"{name}.bias")]
+        return self.node("LeakyRelu", [self.node("InstanceNormalization", inputs, epsilon=_EPSILON)], alpha=leak)
+
+    def context(self, x: str, name: str) -> str:
+        """A residual block that norms before it convolves."""
+        y = self.convolve(self.norm(x, f"{name}.bn_1"), f"{name}.conv1")
+        return self.node("Add", [self.convolve(self.norm(y, f"{name}.bn_2"), f"{name}.conv2"), x])
+
+    def double(self, x: str, shape: Index3) -> str:
+        """Linear upsampling by two with aligned corners, from a grid of `shape`, axis by axis."""
+        z, y, w = shape
+        x = self.node("MatMul", [x, self._doubling(w, transposed=True)])
+        x = self.node("MatMul", [self._doubling(y), x])
+        # Along the first axis, with the other two as one.
+        flat = self.node("Reshape", [x, self._shape([0, 0, z, 4 * y * w])])
+        doubled = self.node("MatMul", [self._doubling(z), flat])
+        return self.node("Reshape", [doubled, self._shape([0, 0, 2 * z, 2 * y, 2 * w])])
+
+    def _doubling(self, n: int, *, transposed: bool = False) -> str:
+        matrix = doubling(n)
+        return self.array(f"doubling_{n}{'_transposed' if transposed else ''}", matrix.T if transposed else matrix)
+
+    def _shape(self, edges: list[int]) -> str:
+        return self.array("shape_" + "_".join(map(str, edges)), np.array(edges, np.int64))
+
+
+def doubling(n: int) -> NDArray[np.float32]:
+    """(2n, n): row i mixes the two samples around i * (n - 1) / (2n - 1)."""
+    at = np.arange(2 * n) * (n - 1) / (2 * n - 1)
+    lower = np.minimum(at.astype(int), max(n - 2, 0))
+    matrix = np.zeros((2 * n, n))
+    matrix[np.arange(2 * n), lower] += 1 - (at - lower)
+    if n > 1:
+        matrix[np.arange(2 * n), lower + 1] += at - lower
+    return matrix.astype(np.float32)
+
+
+def brain_network(state: State, shape: Index3) -> onnx.ModelProto:
+    """The network for volumes of one shape: 1x1xZxYxX float32 in, the brain's probability at each voxel out.
+
+    Raises
+    ------
+    EngineError
+        If the state lacks an array, or an edge is no multiple of `MULTIPLE`.
+    """
+    if any(edge < MULTIPLE or edge % MULTIPLE for edge in shape):
+        raise EngineError(f"the brain's network was asked for {shape} voxels; expected multiples of {MULTIPLE}")
+    graph = _Graph(state)
+    x = graph.context(graph.convolve(INPUT, "init_conv"), "context1")
+    skips = []
+    for level in range(1, LEVELS + 1):
+        skips.append(graph.norm(x, f"down{level}.bn"))
+        x = graph.context(graph.convolve(skips[-1], f"down{level}.downsample", stride=2), f"context{level + 1}")
+    x = graph.norm(x, "bn_after_context5", leak=_OUTER_LEAK)
+    for level in range(1, LEVELS + 1):
+        z, y, w = (edge >> (LEVELS + 1 - level) for edge in shape)
+        x = graph.norm(graph.convolve(graph.double(x, (z, y, w)), f"up{level}.upsample_conv"), f"up{level}.bn")
+        x = graph.node("Concat", [skips.pop(), x], axis=1)
+        if level < LEVELS:
+            for step in (1, 2):
+                x = graph.norm(graph.convolve(x, f"loc{level}.conv{step}"), f"loc{level}.bn_{step}")
+    for step in (1, 2):
+        x = graph.norm(graph.convolve(x, f"end_conv_{step}"), f"end_conv_{step}_bn", leak=_OUTER_LEAK)
+    background, brain = state["seg_layer.weight"]
+    difference = graph.array("seg_layer.difference", (brain - background)[None])
+    scores = graph.node("Conv", [x, difference], kernel_shape=[1, 1, 1])
+    graph.nodes.append(helper.make_node("Sigmoid", [scores], [OUTPUT], name=OUTPUT))
+    return _model(graph, shape)
+
+
+def _model(graph: _Graph, shape: Index3) -> onnx.ModelProto:
+    values = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 1, *shape]) for name in (INPUT, OUTPUT)]
+    arrays = [numpy_helper.from_array(np.ascontiguousarray(values), name) for name, values in graph.arrays.items()]
+    made = helper.make_graph(graph.nodes, "HD-BET", values[:1], values[1:], arrays)
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=8)
+    onnx.checker.check_model(model)
+    return model

@@ -1,0 +1,1 @@
+"""Synthetic exams as a hospital has them: phantoms with skulls, on clinical grids, as DICOM files."""
