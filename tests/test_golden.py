@@ -75,7 +75,7 @@ class Broken:
 
 def test_the_crop_is_the_same_bits_everywhere():
     digests = [hashlib.sha256(golden_crop(seed, (16, 20, 24)).tobytes()).hexdigest()[:16] for seed in (0, 1)]
-    assert digests == ["ecf895f092113a03", "c7bb99c494662d04"]
+    assert digests == ["9ea2698d5aa40a38", "80357813ac53f300"]
 
 
 @pytest.mark.parametrize("size", [SIZE, (20, 16, 33), (1, 1, 1), (7, 5, 3)])
