@@ -92,7 +92,7 @@ private:
 };
 
 void check(const Probabilities& probabilities, const AffineMap& map, const LabelMap& labels) {
-    std::int64_t floats = static_cast<std::int64_t>(classes);
+    auto floats = static_cast<std::int64_t>(classes);
     for (std::size_t axis = 0; axis < 3; ++axis) {
         if (labels.shape[axis] < 1 || probabilities.size[axis] < 1)
             throw std::invalid_argument("a grid is empty on an axis");

@@ -234,7 +234,7 @@ void along(const FloatGrid& grid, const Line& line, std::int64_t n, float* out) 
     const std::int32_t y = grid.extents[1] > 1 ? grid.strides[1] : 0;
     const std::int32_t z = grid.extents[2] > 1 ? grid.strides[2] : 0;
     const float* __restrict values = grid.values;
-    Stretch at;
+    Stretch at{};
     for (std::int64_t first = 0; first < n; first += stretch) {
         const std::int64_t count = n - first < stretch ? n - first : stretch;
         locate(grid, line, first, count, at);
@@ -273,7 +273,7 @@ void label_along(const FloatGrid& grid, const Line& line, std::int64_t n, std::u
     const std::int32_t x = grid.extents[0] > 1 ? grid.strides[0] : 0;
     const std::int32_t y = grid.extents[1] > 1 ? grid.strides[1] : 0;
     const std::int32_t z = grid.extents[2] > 1 ? grid.strides[2] : 0;
-    Stretch at;
+    Stretch at{};
     for (std::int64_t first = 0; first < n; first += stretch) {
         const std::int64_t count = n - first < stretch ? n - first : stretch;
         locate(grid, line, first, count, at);
