@@ -30,8 +30,8 @@ constexpr AffineMap identity{{{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}}, {0, 0, 0}};
 TEST_CASE("each voxel has the class that is greatest there, and what lies outside is background") {
     const Index3 size{4, 3, 6};
     const auto values = corners(size);
-    std::vector<std::uint8_t> labels(4 * 3 * 8, 7);
-    const LabelMap map{labels.data(), {4, 3, 8}, {3 * 8, 8, 1}};
+    std::vector<std::uint8_t> labels(96, 7);
+    const LabelMap map{labels.data(), {4, 3, 8}, {24, 8, 1}};
     const Tally tally = restore({values.data(), 1, size}, identity, {10, 11, 12, 14}, map, 2);
     for (std::size_t x = 0; x < 4; ++x)
         for (std::size_t z = 0; z < 8; ++z) {
@@ -56,8 +56,8 @@ TEST_CASE("label maps are written whatever their strides are") {
 }
 
 TEST_CASE("every instruction set gives the same labels") {
-    std::vector<float> values;
-    for (int i = 0; i < 4 * 5 * 6 * 7; ++i) values.push_back(static_cast<float>(i * 7919 % 1013) / 1013.0F);
+    std::vector<float> values(840);
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i * 7919 % 1013) / 1013.0F;
     const FloatGrid grid{values.data(), {5, 6, 7}, {6 * 7 * 4, 7 * 4, 4}};
     const Line line{{-0.7, 5.2, 0.1}, {0.021, -0.019, 0.024}};
     std::vector<std::uint8_t> first;
@@ -67,7 +67,7 @@ TEST_CASE("every instruction set gives the same labels") {
         if (first.empty()) first = found;
         CHECK(found == first);
     }
-    CHECK(*std::max_element(first.begin(), first.end()) == 3);
+    CHECK(*std::ranges::max_element(first) == 3);
 }
 
 TEST_CASE("what cannot be labelled is refused") {
