@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from pydicom.uid import generate_uid
 
 from brats_trt.demo.phantom import Phantom
 from brats_trt.raw.source import RawExam
@@ -29,8 +30,8 @@ def write_exam(
     write = write_enhanced if enhanced else write_series
     for number, (modality, raw) in enumerate(exam.series.items(), start=2):
         write(room, raw.volume.data, raw.affine, number=number, **USUAL[modality])
+    scout = {"SeriesDescription": "AAHead_Scout", "SeriesInstanceUID": generate_uid()}
     for directions in (AXIAL, SAGITTAL):
-        scout = {"SeriesDescription": "AAHead_Scout", "SeriesInstanceUID": f"{room.study}.1"}
         shape = (160, 160, 3)
         write_series(room, np.zeros(shape, np.int16), grid_of(directions, (1.6, 1.6, 20.0), shape, centre), **scout)
     reformat = USUAL["t1ce"] | {"ImageType": ["DERIVED", "SECONDARY", "MPR"]}
