@@ -37,10 +37,14 @@ def volumes(head, fixed, moving):
     return [Volume(head.volumes[name], 1.0, 0.0, name) for name in (fixed, moving)]
 
 
-@pytest.mark.parametrize("pair", [("t1ce", "flair"), ("t1ce", "t2"), ("t1", "t1ce")])
 @pytest.mark.parametrize(
-    ("degrees", "millimetres"),
-    [((0, 0, 0), (0, 0, 0)), ((2, -3, 1), (3, -4, 2)), ((-6, 4, 8), (-8, 5, 6))],
+    ("pair", "degrees", "millimetres"),
+    [
+        (("t1ce", "flair"), (0, 0, 0), (0, 0, 0)),
+        (("t1ce", "t2"), (2, -3, 1), (3, -4, 2)),
+        (("t1ce", "flair"), (-6, 4, 8), (-8, 5, 6)),
+        (("t1", "t1ce"), (-6, 4, 8), (-8, 5, 6)),
+    ],
 )
 def test_a_planted_motion_comes_back(head, pair, degrees, millimetres):
     middle = middle_of(head)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
-from functools import partialmethod
 from types import SimpleNamespace
 
 import numpy as np
@@ -333,7 +332,8 @@ def test_a_model_is_calibrated_on_other_cases_than_it_is_judged_by(tmp_path, bli
     assert {case.tumour for case in CALIBRATION_CASES} == {case.tumour for case in HELD_OUT_CASES}
     cases = [HeldOutCase(tumour, "typical", seed) for seed, tumour in enumerate(("ring", "none", "none", "none"))]
     monkeypatch.setattr(calibrate, "CALIBRATION_CASES", cases)
-    monkeypatch.setattr(HeldOutCase, "make", partialmethod(HeldOutCase.make, voxel_mm=6.0))
+    make = HeldOutCase.make
+    monkeypatch.setattr(HeldOutCase, "make", lambda case, voxel_mm: make(case, voxel_mm=6 * voxel_mm))
     source, target = tmp_path / "x.onnx", tmp_path / "y.onnx"
     shutil.copy(demo_model(), source)
     assert calibrate.main([str(source), "-o", str(target)]) == 0
