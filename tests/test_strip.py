@@ -13,6 +13,7 @@ from downloads import fetched
 from scipy.ndimage import binary_erosion
 
 from brats_trt import CaseError, EngineError
+from brats_trt.files import file_sha256
 from brats_trt.strip import extractor, placement, weights
 from brats_trt.strip.extractor import BrainExtractor
 from brats_trt.volume import Volume
@@ -141,6 +142,7 @@ def test_networks_that_are_not_installed_or_not_known_are_refused(monkeypatch, t
 def test_a_network_is_converted_once_and_again_where_the_file_was_changed(monkeypatch, tmp_path):
     pytest.importorskip("torch")
     source = brain_networks.old_state_file(tmp_path / "0.model", brain_networks.random_state())
+    monkeypatch.setattr(weights, "STATES", (file_sha256(source),))
     reads = []
 
     def state_file(number):

@@ -4,8 +4,7 @@ Source of the structure: Isensee et al., Automated brain extraction of multisequ
 networks, Human Brain Mapping 40 (2019), and the released networks, whose arrays' names are the ones here.
 
 The released network ends in a softmax over background and brain; the brain's share of it is the logistic function of
-the two scores' difference, which one convolution gives. Its upsampling by two, linear with aligned corners, is a
-product with a small matrix along each axis: runtimes have fast matrix products, and slow interpolations of volumes.
+the two scores' difference, which one convolution gives.
 """
 
 from __future__ import annotations
@@ -71,33 +70,11 @@ class _Graph:
         y = self.convolve(self.norm(x, f"{name}.bn_1"), f"{name}.conv1")
         return self.node("Add", [self.convolve(self.norm(y, f"{name}.bn_2"), f"{name}.conv2"), x])
 
-    def double(self, x: str, shape: Index3) -> str:
-        """Linear upsampling by two with aligned corners, from a grid of `shape`, axis by axis."""
-        z, y, w = shape
-        x = self.node("MatMul", [x, self._doubling(w, transposed=True)])
-        x = self.node("MatMul", [self._doubling(y), x])
-        # Along the first axis, with the other two as one.
-        flat = self.node("Reshape", [x, self._shape([0, 0, z, 4 * y * w])])
-        doubled = self.node("MatMul", [self._doubling(z), flat])
-        return self.node("Reshape", [doubled, self._shape([0, 0, 2 * z, 2 * y, 2 * w])])
-
-    def _doubling(self, n: int, *, transposed: bool = False) -> str:
-        matrix = doubling(n)
-        return self.array(f"doubling_{n}{'_transposed' if transposed else ''}", matrix.T if transposed else matrix)
-
-    def _shape(self, edges: list[int]) -> str:
-        return self.array("shape_" + "_".join(map(str, edges)), np.array(edges, np.int64))
-
-
-def doubling(n: int) -> NDArray[np.float32]:
-    """(2n, n): row i mixes the two samples around i * (n - 1) / (2n - 1)."""
-    at = np.arange(2 * n) * (n - 1) / (2 * n - 1)
-    lower = np.minimum(at.astype(int), max(n - 2, 0))
-    matrix = np.zeros((2 * n, n))
-    matrix[np.arange(2 * n), lower] += 1 - (at - lower)
-    if n > 1:
-        matrix[np.arange(2 * n), lower + 1] += at - lower
-    return matrix.astype(np.float32)
+    def double(self, x: str) -> str:
+        """Linear upsampling by two with aligned corners."""
+        scales = self.array("scales", np.array([1, 1, 2, 2, 2], np.float32))
+        options = {"mode": "linear", "coordinate_transformation_mode": "align_corners"}
+        return self.node("Resize", [x, "", scales], **options)
 
 
 def brain_network(state: State, shape: Index3) -> onnx.ModelProto:
@@ -118,8 +95,7 @@ def brain_network(state: State, shape: Index3) -> onnx.ModelProto:
         x = graph.context(graph.convolve(skips[-1], f"down{level}.downsample", stride=2), f"context{level + 1}")
     x = graph.norm(x, "bn_after_context5", leak=_OUTER_LEAK)
     for level in range(1, LEVELS + 1):
-        z, y, w = (edge >> (LEVELS + 1 - level) for edge in shape)
-        x = graph.norm(graph.convolve(graph.double(x, (z, y, w)), f"up{level}.upsample_conv"), f"up{level}.bn")
+        x = graph.norm(graph.convolve(graph.double(x), f"up{level}.upsample_conv"), f"up{level}.bn")
         x = graph.node("Concat", [skips.pop(), x], axis=1)
         if level < LEVELS:
             for step in (1, 2):

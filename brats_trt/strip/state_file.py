@@ -8,10 +8,12 @@ These may name four, none of which does anything but note what it is given.
 from __future__ import annotations
 
 import collections
+import hashlib
 import math
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
@@ -68,19 +70,24 @@ class _Unpickler(pickle.Unpickler):
         return _Storage(key, count)
 
 
-def read_state(path: Path) -> dict[str, NDArray[np.float32]]:
+def read_state(path: Path, sha256: str) -> dict[str, NDArray[np.float32]]:
     """Every array of a state file by name, float32.
+
+    The file's hash has to be known: a damaged pickle can ask for any amount of memory before it is found to be one.
 
     Raises
     ------
     EngineError
-        If the file cannot be read, is no such file, or names what it may not.
+        If the file cannot be read, is another than the one that is known, is no such file, or names what it may not.
     """
     try:
-        with path.open("rb") as file:
-            return _read(file)
+        content = path.read_bytes()
     except OSError as fault:
         raise EngineError(f"{path}: cannot be read ({fault.strerror}): install the networks again") from None
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise EngineError(f"{path}: not the network that is known, by its sha256: install the networks again")
+    try:
+        return _read(BytesIO(content))
     except MemoryError:
         raise
     except _NotAStateError as fault:

