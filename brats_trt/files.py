@@ -58,6 +58,18 @@ def check_target(target: Path) -> None:
         raise CaseError(f"{target}: is a device, a pipe or a socket and is kept; give the name of a file")
 
 
+def refuse_existing(target: Path, *, overwrite: bool) -> None:
+    """Refuse what exists, links to nothing too, unless it may be replaced.
+
+    Raises
+    ------
+    CaseError
+        If it exists and may not.
+    """
+    if os.path.lexists(target) and not overwrite:
+        raise CaseError(f"{target}: exists already and is kept; pass overwrite (--overwrite) or name another output")
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder for output, and its parents.
 

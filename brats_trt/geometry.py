@@ -67,11 +67,16 @@ def crop_affine(affine: Affine, box: Box, size: Index3) -> Affine:
     return np.asarray(affine @ to_voxel, dtype=np.float64)
 
 
+def corners(shape: Index3, *, reach: float = 0.0) -> NDArray[np.float64]:
+    """(4, 8) homogeneous voxel positions: the centres of a grid's corner voxels, or as far beyond them as `reach`."""
+    ends = [(-reach, n - 1 + reach) for n in shape]
+    return np.array(np.meshgrid(*ends, [1.0], indexing="ij")).reshape(4, -1)
+
+
 def grid_distance_mm(first: Affine, second: Affine, shape: Index3) -> float:
     """The largest distance between where two affines put a corner of one grid, in millimetres."""
-    corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape], [1], indexing="ij")).reshape(4, -1)
     with np.errstate(over="ignore"):
-        return float(np.linalg.norm(((first - second) @ corners)[:3], axis=0).max())
+        return float(np.linalg.norm(((first - second) @ corners(shape))[:3], axis=0).max())
 
 
 def check_affine(source: object, affine: Affine) -> Affine:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import CaseError
-from .files import write_whole
+from .files import refuse_existing, write_whole
 from .records import RECORD_CODE, RunRecord
 from .records.making import with_brain, with_entropy, with_probabilities
 from .segmentation import Segmentation
@@ -62,8 +62,7 @@ def write_nifti(image: Any, path: str | os.PathLike[str], *, overwrite: bool) ->
     target = Path(path)
     if not target.name.endswith((".nii", ".nii.gz")):
         raise CaseError(f"{target}: expected a name that ends in .nii or .nii.gz: rename the output")
-    if os.path.lexists(target) and not overwrite:
-        raise CaseError(f"{target}: exists already and is kept; pass overwrite (--overwrite) or name another output")
+    refuse_existing(target, overwrite=overwrite)
     content = image.to_bytes()
     if target.name.endswith(".gz"):
         from isal import igzip

@@ -245,15 +245,12 @@ class Segmentation:
     @cached_property
     def brain_mask(self) -> NDArray[np.bool_] | None:
         """(X, Y, Z) bool on the grid of `labels`: the brain of a raw exam; None where nothing was taken away."""
-        from .backends.placement import sample
+        from .resampling import covered
 
         if self.raw is None or self.raw.mask is None:
             return None
         x, y, z = self.labels.shape
-        share = np.empty((x, y, z), np.float32)
-        sample(self.raw.mask, self.affine, share)
-        mask: NDArray[np.bool_] = share >= 0.5
-        return mask
+        return covered(self.raw.mask.volume, self.raw.mask.affine, self.affine, (x, y, z))
 
     @property
     def _working_affine(self) -> NDArray[np.float64]:

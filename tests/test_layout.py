@@ -22,6 +22,7 @@ LAYERS = [
     ("spec", "geometry", "notice", "files", "device_array", "signal_stack", "stopwatch", "_host", "_tensorrt"),
     ("nifti_content", "metrics", "case_folder", "confidence"),
     ("nifti", "volume"),
+    ("resampling",),
     ("case", "kernels", "exam"),
     ("backends",),
     ("plans",),

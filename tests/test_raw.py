@@ -113,7 +113,7 @@ class Skull:
     """A brain that is known, in place of one that is found."""
 
     def __init__(self, phantom):
-        self.probability = (phantom.volumes["t1"] > 0).astype(np.float32)
+        self.shares = Volume((phantom.volumes["t1"] > 0).astype(np.float32), 1.0, 0.0, "the brain's mask")
         self.affine = phantom.affine
 
     def extract(self, volume, affine):
@@ -180,3 +180,21 @@ def test_motion_is_found_told_and_undone(phantom):
     masks = [[prepared.case.volumes[name].data > 0 for name in ("t1ce", "flair")] for prepared in (still, moved)]
     overlap = [2 * (a & b).sum() / (a.sum() + b.sum()) for a, b in masks]
     assert overlap[1] > 0.98 > 0.96 > overlap[0]
+
+
+def test_voxels_that_are_not_finite_are_told_of(phantom):
+    exam = raw_exam(phantom, dict.fromkeys(CLINICAL, (AXIAL, (4.0, 4.0, 4.0), (50, 56, 44))))
+    values = exam.series["t2"].volume.data.astype(np.float32)
+    values[20:22, 20, 20] = np.nan, np.inf
+    spoilt = {**exam.series, "t2": replace(exam.series["t2"], volume=Volume(values, 1.0, 0.0, "the t2 series"))}
+    notes = prepare(replace(exam, series=spoilt), None, BARE).account.notes
+    assert notes == ("the t2 series: t2 has 2 NaN or infinite voxels, treated as background",)
+
+
+@pytest.mark.parametrize("align", ["header", "rigid"])
+def test_a_series_of_many_metres_is_refused_before_memory_is_taken(phantom, align):
+    exam = raw_exam(phantom, dict.fromkeys(CLINICAL, (AXIAL, (4.0, 4.0, 4.0), (50, 56, 44))))
+    metres = np.diag([1000.0, 1000.0, 1000.0, 1.0]) @ exam.series["flair"].affine
+    long = {**exam.series, "flair": replace(exam.series["flair"], affine=metres)}
+    with pytest.raises(CaseError, match=r"the flair series: flair is 2.24e\+05 mm long .* up to 1024 mm"):
+        prepare(replace(exam, series=long), None, RawOptions(strip="never", align=align))

@@ -63,10 +63,13 @@ def inspect(volumes: Sequence[tuple[Modality, Volume]], foregrounds: Sequence[Fo
                 "head is: give the image itself, not its mask"
             )
         if foreground.nonfinite:
-            warnings.append(
-                f"{volume.source}: {modality} has {foreground.nonfinite} NaN or infinite voxels, treated as background"
-            )
+            warnings.append(nonfinite_warning(volume.source, modality, foreground.nonfinite))
     return tuple(warnings)
+
+
+def nonfinite_warning(source: str, modality: Modality, number: int) -> str:
+    """What is said of NaN and infinite voxels."""
+    return f"{source}: {modality} has {number} NaN or infinite voxels, treated as background"
 
 
 def _refuse_empty(modality: Modality, volume: Volume, foreground: Foreground) -> None:

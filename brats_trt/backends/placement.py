@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .. import _host
 from ..geometry import Affine, Box, Index3, crop_affine
+from ..resampling import resample, resampled, voxel_map
 from ..spec import Modality, Normalisation
 from ..volume import Volume
 
@@ -66,7 +67,8 @@ class Placement:
         """
         x, y, z = crop.shape
         grid = crop_affine(self.affine, box, (x, y, z))
-        sample(self.series[modality], grid, crop, threads=threads)
+        series = self.series[modality]
+        resample(series.volume, series.affine, grid, crop, threads=threads)
         inside = self._share_inside(crop, grid, threads)
         if normalisation == "card":
             known = crop[inside > 0]
@@ -83,8 +85,8 @@ class Placement:
         foreground = (crop > 0).astype(np.float32)
         if self.mask is None:
             return foreground
-        share = np.empty_like(crop)
-        sample(self.mask, grid, share, threads=threads)
+        x, y, z = crop.shape
+        share = resampled(self.mask.volume, self.mask.affine, grid, (x, y, z), threads=threads)
         # Over one sample's width around the mask's edge, from nothing to all.
         np.clip((share - np.float32(0.25)) * np.float32(2), 0, 1, out=share)
         share *= foreground
@@ -101,13 +103,6 @@ class Placement:
     ) -> tuple[tuple[int, int, int, int], Box]:
         """The label map on its own grid, of the resampled probabilities; classes counted, and the tumour's box."""
         x, y, z = softmax.shape[2:]
-        matrix = (np.linalg.inv(crop_affine(self.affine, box, (x, y, z))) @ self.target_affine)[:3]
+        matrix = voxel_map(crop_affine(self.affine, box, (x, y, z)), self.target_affine)
         counts, tumour = _host.restore(softmax, matrix, labels, values=values, threads=threads)
         return counts, Box(*tumour)
-
-
-def sample(series: Series, grid: Affine, out: NDArray[np.float32], *, threads: int = 0) -> None:
-    """A series on another grid, trilinearly; 0 outside."""
-    matrix = (np.linalg.inv(series.affine) @ grid)[:3]
-    volume = series.volume
-    _host.align(volume.on_host, matrix, out, slope=volume.slope, intercept=volume.intercept, threads=threads)

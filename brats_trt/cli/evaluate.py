@@ -19,11 +19,12 @@ from ..evaluation.pairing import pair_cases
 from ..evaluation.report import audit_document, conventions, csv_document, json_document
 from ..evaluation.scores import EmptyName
 from ..evaluation.surfaces import Combination
-from ..files import check_folder, write_whole
+from ..files import write_whole
 from ..notice import NOTICE
 from ..segmenter import Segmenter
 from ..spec import LabelScheme
 from .console import phase_progress, spoken_warnings, stdout
+from .outputs import check_outputs
 from .score_tables import case_table, order_table, published_table, statistics_tables, verdict
 
 _DEFAULT_LIMIT = 3
@@ -62,7 +63,7 @@ def evaluate_cases(
 ) -> None:
     """Score label maps against references: Dice, HD95, sensitivity, specificity and volume error."""
     outputs = {name: path for name, path in (("json", json_file), ("csv", csv_file), ("plot", plot_file)) if path}
-    _check_outputs(outputs, overwrite=overwrite)
+    check_outputs(outputs, overwrite=overwrite)
     scheme = reference_labels or labels
     if audit:
         if csv_file or plot_file:
@@ -79,23 +80,6 @@ def evaluate_cases(
         evaluation = score_pairs(pairing, options, each=each)
     _write(evaluation, outputs)
     _print(evaluation)
-
-
-def _check_outputs(outputs: Mapping[str, Path], *, overwrite: bool) -> None:
-    """Refuse outputs that cannot be written before any work is done."""
-    for name, path in outputs.items():
-        twins = [
-            other for other in outputs if other != name and os.path.abspath(outputs[other]) == os.path.abspath(path)
-        ]
-        if twins:
-            raise CaseError(f"{path}: --{name} and --{twins[0]} would both be written there: name two files")
-        if path.is_dir():
-            raise CaseError(f"{path}: is a folder and is kept; name a file")
-        if os.path.lexists(path) and not overwrite:
-            raise CaseError(f"{path}: exists already and is kept; pass --overwrite or name another file")
-        if not path.absolute().parent.is_dir():
-            raise CaseError(f"{path.parent}: no such folder; make it or name another")
-        check_folder(path.absolute().parent)
 
 
 def _write(evaluation: Evaluation, outputs: Mapping[str, Path]) -> None:

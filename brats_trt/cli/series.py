@@ -10,11 +10,11 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from ..errors import CaseError
 from ..exam import Exam, Series, described, read_exam
-from ..files import check_folder, write_whole
+from ..files import write_whole
 from ..notice import NOTICE
 from .console import stdout
+from .outputs import check_outputs
 from .raw_options import Map, parse_mapping
 
 
@@ -27,10 +27,7 @@ def show_series(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")] = False,
 ) -> None:
     """Show an exam's series, and which modality each was taken for; exit code 2 where the four are not found."""
-    if json_file is not None:
-        if json_file.exists() and not overwrite:
-            raise CaseError(f"{json_file}: exists already and is kept; pass --overwrite or name another file")
-        check_folder(json_file.absolute().parent)
+    check_outputs({} if json_file is None else {"json": json_file}, overwrite=overwrite)
     found = read_exam(exam, parse_mapping(mapping or ()))
     if json_file is not None:
         write_whole(json_file, json.dumps(_document(found), indent=1).encode())

@@ -38,8 +38,6 @@ class Acquisition:
         Series description, protocol and sequence names, and the contrast that an enhanced image states.
     image_type
         Values of the image type or of the frame type, in capitals.
-    dimensions
-        "2D", "3D" or "".
     inversion_recovery
         Whether the scanning sequence names an inversion.
     contrast_agent
@@ -50,7 +48,6 @@ class Acquisition:
 
     words: str = ""
     image_type: tuple[str, ...] = ()
-    dimensions: str = ""
     repetition_ms: float | None = None
     echo_ms: float | None = None
     inversion_ms: float | None = None
@@ -114,8 +111,6 @@ class Header:
         Its UID: images that share it share a coordinate system.
     number
         The scanner's number of the series; None where there is none.
-    instance
-        The file's own UID.
     fault
         Why it can be part of no volume; then there are no frames.
     """
@@ -123,7 +118,6 @@ class Header:
     path: Path
     identity: Identity
     series: str
-    instance: str
     number: int | None
     description: str
     frame_of_reference: str

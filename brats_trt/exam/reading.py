@@ -27,13 +27,13 @@ _DIRECTORY = "1.2.840.10008.1.3.10"
 _NO_AGENT = frozenset({"", "no", "none", "n", "0", "without", "ohne", "nein", "non", "sans"})
 _MOST_FRAMES = 100_000
 _TAGS = [
-    *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"),
+    *("SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"),
     *("PatientID", "PatientName", "PatientBirthDate", "SeriesNumber", "SeriesDescription", "ProtocolName"),
-    *("SequenceName", "PulseSequenceName", "ScanningSequence", "InversionRecovery", "ImageType", "MRAcquisitionType"),
+    *("SequenceName", "PulseSequenceName", "ScanningSequence", "ImageType"),
     *("RepetitionTime", "EchoTime", "EchoNumbers", "InversionTime", "FlipAngle", "TemporalPositionIdentifier"),
     *("ContrastBolusAgent", "ContrastBolusAgentSequence", "AcquisitionDateTime", "AcquisitionDate", "AcquisitionTime"),
     *("SeriesDate", "SeriesTime", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation"),
-    *("BitsAllocated", "PixelRepresentation", "ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing"),
+    *("BitsAllocated", "ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing"),
     *("RescaleSlope", "RescaleIntercept", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
 ]
 
@@ -88,7 +88,6 @@ def _header(path: Path, dataset: Any) -> Header:
         path=path,
         identity=Identity(_patient(dataset), _text(dataset, "StudyInstanceUID")),
         series=_text(dataset, "SeriesInstanceUID"),
-        instance=_text(dataset, "SOPInstanceUID"),
         number=int(number) if number else None,
         description=_text(dataset, "SeriesDescription"),
         frame_of_reference=_text(dataset, "FrameOfReferenceUID"),
@@ -143,7 +142,6 @@ def _classic_frame(path: Path, dataset: Any) -> Frame:
     acquisition = Acquisition(
         words=_words(*(_text(dataset, name) for name in names)),
         image_type=image_type,
-        dimensions=_text(dataset, "MRAcquisitionType"),
         repetition_ms=_number(dataset.get("RepetitionTime")),
         echo_ms=_number(dataset.get("EchoTime")),
         inversion_ms=_number(dataset.get("InversionTime")),
@@ -189,7 +187,6 @@ def _enhanced_frame(path: Path, index: int, dataset: Any, groups: _Groups, agent
     acquisition = Acquisition(
         words=_words(*(_text(dataset, name) for name in names), "" if contrast == "UNKNOWN" else contrast),
         image_type=image_type,
-        dimensions=_text(dataset, "MRAcquisitionType"),
         repetition_ms=_number(groups.get(timing, "RepetitionTime")),
         echo_ms=_number(echo),
         inversion_ms=_number(inversion if not isinstance(inversion, Sequence) else (inversion or [None])[0]),

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _host
 from ..errors import CaseError
-from ..geometry import Affine, Index3
+from ..geometry import Affine
+from ..resampling import patient_grid, resampled
 from ..volume import Volume
 
 _STEP_MM = 2.0
@@ -81,22 +81,13 @@ def _simpleitk() -> Any:
 
 
 def _image(itk: Any, volume: Volume, affine: Affine, threads: int) -> Any:
-    """A volume on a grid of 2 mm along the patient's axes, in SimpleITK's LPS."""
-    corners = np.array(np.meshgrid(*[(0, n - 1) for n in volume.data.shape], [1], indexing="ij")).reshape(4, -1)
-    places = (affine @ corners)[:3]
-    low, high = places.min(axis=1), places.max(axis=1)
-    x, y, z = (max(2, int(edge // _STEP_MM) + 1) for edge in high - low)
-    grid = np.eye(4)
-    # Array axes z, y, x, as SimpleITK keeps them, of which x runs to the left and y to the back.
-    grid[:3, :3] = np.array([[0.0, 0.0, -1.0], [0.0, -1.0, 0.0], [1.0, 0.0, 0.0]]) * _STEP_MM
-    grid[:3, 3] = (high[0], high[1], low[2])
-    shape: Index3 = (z, y, x)
-    values = np.empty(shape, np.float32)
-    matrix = (np.linalg.inv(affine) @ grid)[:3]
-    _host.align(volume.on_host, matrix, values, slope=volume.slope, intercept=volume.intercept, threads=threads)
+    """A volume on a grid of 2 mm along the patient's axes, in SimpleITK's LPS; its arrays have axes z, y, x too."""
+    x, y, z = volume.data.shape
+    grid, shape = patient_grid(affine, (x, y, z), _STEP_MM)
+    values = resampled(volume, affine, grid, shape, threads=threads)
     image = itk.GetImageFromArray(values)
     image.SetSpacing([_STEP_MM] * 3)
-    image.SetOrigin([-high[0], -high[1], low[2]])
+    image.SetOrigin((_LPS @ grid)[:3, 3].tolist())
     return image
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import get_args
 
 from ..errors import CaseError, EngineError
-from ..files import write_whole
+from ..files import refuse_existing, write_whole
 from ..notice import NOTICE
 from ..spec import INCOMPLETE_KEY, INCOMPLETE_TRAINED, Spec
 from .checkpoint import read_checkpoint
@@ -171,8 +171,7 @@ def _check_options(output: Path, *, precision: str, size: int, io: str, fusion: 
             f"size {size!r} does not fit the network, which halves its input five times; "
             f"expected a multiple of {SIZE_STEP} up to {LARGEST_SIZE}: 128 is the size it was trained for"
         )
-    if os.path.lexists(output) and not overwrite:
-        raise CaseError(f"{output}: exists already and is kept; pass overwrite (--overwrite) or name another output")
+    refuse_existing(output, overwrite=overwrite)
 
 
 def _metadata(spec: Spec, origin: Origin, precision: Precision, incomplete: bool) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from io import BytesIO
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ..errors import CaseError
+from ..files import refuse_existing
 from ..notice import NOTICE
 from ..records import RunRecord
 from ..records.reading import PNG_KEYWORD
@@ -39,5 +39,4 @@ def check_png_target(target: Path, *, overwrite: bool) -> None:
     """
     if target.suffix.lower() != ".png":
         raise CaseError(f"{target}: expected a name that ends in .png: rename the output")
-    if os.path.lexists(target) and not overwrite:
-        raise CaseError(f"{target}: exists already and is kept; pass overwrite (--overwrite) or name another output")
+    refuse_existing(target, overwrite=overwrite)

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from ..backends.model import Model, read_model
 from ..errors import CaseError, EngineError
-from ..files import write_whole
+from ..files import refuse_existing, write_whole
 from .compilation import Compiled, compile_plan
 from .flavour import Flavour
 from .golden import expect_golden
@@ -117,8 +117,7 @@ def check_output(model: Path, output: Path, *, overwrite: bool) -> None:
             raise CaseError(f"{path}: is a folder and is kept; name another output")
         if os.path.exists(path) and os.path.exists(model) and os.path.samefile(path, model):
             raise CaseError(f"{path}: is the model itself, and is kept: name another output")
-        if os.path.lexists(path) and not overwrite:
-            raise CaseError(f"{path}: exists already and is kept; pass overwrite (--overwrite) or name another output")
+        refuse_existing(path, overwrite=overwrite)
 
 
 def _device(flavour: Flavour, recipe: Recipe) -> DeviceRecord:

@@ -11,7 +11,7 @@ from itertools import permutations
 
 import numpy as np
 
-from ..geometry import Affine, Index3
+from ..geometry import Affine, Index3, corners
 
 STEP_MM = 1.0
 # Left, back and head in RAS.
@@ -29,8 +29,7 @@ class Grid:
 def working_grid(reference: Grid, *, step_mm: float = STEP_MM) -> Grid:
     """The grid over all of the reference's voxels, from their outer edges."""
     directions = _trained_directions(reference.affine)
-    corners = np.array(np.meshgrid(*[(-0.5, n - 0.5) for n in reference.shape], [1.0], indexing="ij")).reshape(4, -1)
-    along = directions.T @ (reference.affine @ corners)[:3]
+    along = directions.T @ (reference.affine @ corners(reference.shape, reach=0.5))[:3]
     low, high = along.min(axis=1), along.max(axis=1)
     # A rounding error is no voxel.
     x, y, z = (max(1, int(np.ceil(extent / step_mm - 1e-6))) for extent in high - low)

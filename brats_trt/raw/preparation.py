@@ -5,19 +5,21 @@ The working grid's volumes serve the foreground, the checks and the pictures; th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..backends.placement import Placement, Series, sample
+from ..backends.foreground import nonfinite_warning
+from ..backends.placement import Placement, Series
 from ..case import Case
 from ..errors import CaseError
 from ..exam.rigid import Motion, register
 from ..exam.stack import Stack
 from ..geometry import Affine, voxel_volume_ml
+from ..resampling import covered, resampled
 from ..spec import Modality
 from ..stopwatch import Stopwatch
 from ..volume import Origin, Volume
@@ -25,6 +27,7 @@ from .grid import Grid, working_grid
 from .options import Alignment, RawOptions
 from .source import RawExam, RawSeries
 
+LARGEST_MM = 1024.0
 # What is looked at for motion: more is worth a warning.
 MOTION_MM, MOTION_DEG = 2.0, 2.0
 # An adult's brain has 900 to 1800 ml; a stripped head has little more, one with its skull twice as much.
@@ -39,12 +42,12 @@ class FoundBrain(Protocol):
     """Where the brain is, as an extractor says it."""
 
     @property
-    def probability(self) -> NDArray[np.float32]:
+    def shares(self) -> Volume:
         """At least 0.5 in the brain."""
 
     @property
     def affine(self) -> Affine:
-        """From a voxel of `probability` to RAS millimetres."""
+        """From a voxel of `shares` to RAS millimetres."""
 
 
 class Extractor(Protocol):
@@ -97,8 +100,8 @@ class Prepared:
         """The series on the labels' grid, with their skulls, for pictures."""
         volumes, target = {}, self.placement.target_affine
         for modality, series in self.placement.series.items():
-            values = np.empty(self.placement.target_shape, np.float32)
-            sample(series, target, values, threads=threads)
+            shape = self.placement.target_shape
+            values = resampled(series.volume, series.affine, target, shape, threads=threads)
             volumes[modality] = Volume(values, 1.0, 0.0, series.volume.source, Origin("image", affine=target))
         return Case(self.case.name, volumes, target, self.case.header)
 
@@ -132,6 +135,7 @@ def prepare(
             f"{exam.name} has no {options.grid}, whose grid the labels were to come on: choose another series"
         )
     _check_frames(exam, options.align)
+    _check_extents(exam)
     target = exam.series[options.grid]
     motions = {} if options.align == "header" else _register(exam, options.grid, threads)
     series = {modality: _moved(raw, motions.get(modality)) for modality, raw in exam.series.items()}
@@ -142,15 +146,18 @@ def prepare(
     mask = None
     if options.strip != "never" and not stripped:
         brain = extractor().extract(target.volume, target.affine)
-        mask = Series(Volume(brain.probability, 1.0, 0.0, "the brain's mask"), brain.affine)
-        _take_away(volumes, mask, grid, threads)
+        mask = Series(brain.shares, brain.affine)
+        outside = ~covered(brain.shares, brain.affine, grid.affine, grid.shape, threads=threads)
+        for values in volumes.values():
+            values[outside] = 0
     watch.lap("strip")
     made = {
         modality: Volume(values, 1.0, 0.0, exam.series[modality].volume.source, Origin("image", affine=grid.affine))
         for modality, values in volumes.items()
     }
     placement = Placement(grid.affine, series, mask, target.affine, _shape(target.volume))
-    account = Account(options, grid, motions, stripped, mask, tuple(_notes(motions, stripped=stripped)), target.stack)
+    notes = (*_lost_voxels(exam), *_notes(motions, stripped=stripped))
+    account = Account(options, grid, motions, stripped, mask, notes, target.stack)
     return Prepared(Case(exam.name, made, grid.affine, target.header), placement, account)
 
 
@@ -161,6 +168,17 @@ def _check_frames(exam: RawExam, align: Alignment) -> None:
             f"{exam.name}: the series have {len(frames)} frames of reference, so that their places cannot be compared: "
             "the head was moved or taken out in between; pass --align rigid to register them"
         )
+
+
+def _check_extents(exam: RawExam) -> None:
+    """A grid of 1 mm over a series that says it is metres long would take all memory."""
+    for modality, raw in exam.series.items():
+        edges = np.linalg.norm(raw.affine[:3, :3], axis=0) * raw.volume.data.shape
+        if not edges.max() <= LARGEST_MM:
+            raise CaseError(
+                f"{raw.volume.source}: {modality} is {edges.max():.4g} mm long by its affine; expected a head, of up "
+                f"to {LARGEST_MM:g} mm: export the series again"
+            )
 
 
 def _register(exam: RawExam, reference: Modality, threads: int) -> dict[Modality, Motion]:
@@ -184,8 +202,7 @@ def _shape(volume: Volume) -> tuple[int, int, int]:
 
 
 def _on_grid(series: Series, grid: Grid, threads: int) -> NDArray[np.float32]:
-    values = np.empty(grid.shape, np.float32)
-    sample(series, grid.affine, values, threads=threads)
+    values = resampled(series.volume, series.affine, grid.affine, grid.shape, threads=threads)
     if not values.any():
         raise CaseError(
             f"{series.volume.source}: none of it lies where the reference does; expected series of one head: look at "
@@ -204,13 +221,13 @@ def _is_stripped(volumes: Mapping[Modality, NDArray[np.float32]], grid: Grid) ->
     return bool(air >= _STRIPPED_AIR and _STRIPPED_ML[0] <= ml <= _STRIPPED_ML[1] and overlap >= _STRIPPED_OVERLAP)
 
 
-def _take_away(volumes: Mapping[Modality, NDArray[np.float32]], mask: Series, grid: Grid, threads: int) -> None:
-    """Set what is not brain to 0, in place."""
-    share = np.empty(grid.shape, np.float32)
-    sample(mask, grid.affine, share, threads=threads)
-    outside = share < 0.5
-    for values in volumes.values():
-        values[outside] = 0
+def _lost_voxels(exam: RawExam) -> Iterator[str]:
+    """What is not finite is 0 once it is resampled, so that nobody sees it later."""
+    for modality, raw in exam.series.items():
+        data = raw.volume.on_host
+        lost = 0 if data.dtype.kind != "f" else int(data.size - np.isfinite(data).sum())
+        if lost:
+            yield nonfinite_warning(raw.volume.source, modality, lost)
 
 
 def _notes(motions: Mapping[Modality, Motion], *, stripped: bool) -> list[str]:

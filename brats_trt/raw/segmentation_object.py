@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ..errors import CaseError
 from ..exam.pydicom_access import pydicom_module
 from ..exam.stack import Stack
-from ..files import write_whole
+from ..files import refuse_existing, write_whole
 from ..spec import LABEL_VALUES
 
 if TYPE_CHECKING:
@@ -60,7 +60,6 @@ def segmentation_object(result: Segmentation) -> bytes:
     if not found:
         raise CaseError(f"{result.name}: no tumour was found, and a segmentation object needs a segment: write NIfTI")
     highdicom = _highdicom()
-    pydicom_module()
     images, order = _sources(stack)
     frames = np.stack([classes[:, :, k].T for k in order])
     with warnings.catch_warnings():
@@ -96,8 +95,7 @@ def save_segmentation_object(result: Segmentation, path: str | os.PathLike[str],
     target = Path(path)
     if target.suffix != ".dcm":
         raise CaseError(f"{target}: expected a name that ends in .dcm: rename the output")
-    if os.path.lexists(target) and not overwrite:
-        raise CaseError(f"{target}: exists already and is kept; pass overwrite (--overwrite) or name another output")
+    refuse_existing(target, overwrite=overwrite)
     write_whole(target, segmentation_object(result))
 
 

@@ -92,7 +92,10 @@ def load_raw(
 
 
 def _holds_nifti(folder: Path) -> bool:
-    return folder.is_dir() and any(is_volume(entry.name) for entry in os.scandir(folder))
+    try:
+        return any(is_volume(entry.name) for entry in os.scandir(folder))
+    except OSError:  # no folder, or none that may be read: the exam's reader says so
+        return False
 
 
 def _placed(found: PlacedVolume) -> RawSeries:

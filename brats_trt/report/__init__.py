@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CaseError
-from ..files import write_whole
+from ..files import refuse_existing, write_whole
 from ..measures import measure
 from ..pictures.scene import states_orientation
 from ..segmentation import Segmentation
@@ -99,6 +99,5 @@ def _checked(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
     target = Path(path)
     if target.suffix.lower() != ".html":
         raise CaseError(f"{target}: expected a name that ends in .html: rename the output")
-    if os.path.lexists(target) and not overwrite:
-        raise CaseError(f"{target}: exists already and is kept; pass overwrite (--overwrite) or name another output")
+    refuse_existing(target, overwrite=overwrite)
     return target

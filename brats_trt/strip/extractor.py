@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _host
 from ..backends.openvino import cpu_precisions, openvino_core
 from ..errors import CaseError, EngineError
 from ..geometry import Affine, Index3, voxel_volume_ml
+from ..resampling import covered, resampled
 from ..volume import Volume
 from .graph import INPUT, OUTPUT
-from .placement import SHAPE, brain_grid, inside, resampled, to_voxels
+from .placement import SHAPE, brain_grid, inside
 from .weights import STATES, network_file
 
 _BRAIN = 0.5
@@ -42,10 +42,12 @@ class Brain:
 
     def on(self, affine: Affine, shape: Index3, *, threads: int = 0) -> NDArray[np.bool_]:
         """The mask on another grid: the probability there, trilinearly, of at least 0.5."""
-        out = np.empty(shape, np.float32)
-        _host.align(self.probability, to_voxels(self.affine, affine), out, threads=threads)
-        mask: NDArray[np.bool_] = out >= _BRAIN
-        return mask
+        return covered(self.shares, self.affine, affine, shape, threads=threads)
+
+    @property
+    def shares(self) -> Volume:
+        """The probability as a volume."""
+        return Volume(self.probability, 1.0, 0.0, "the brain's mask")
 
 
 class BrainExtractor:
@@ -74,7 +76,9 @@ class BrainExtractor:
         """
         threads = self._threads or 0
         grid = brain_grid(volume, affine, threads)
-        values = _normalised(resampled(volume, affine, grid, SHAPE, threads), inside(volume, affine, grid, SHAPE))
+        values = _normalised(
+            resampled(volume, affine, grid, SHAPE, threads=threads), inside(volume, affine, grid, SHAPE)
+        )
         probability = np.stack([_infer(request, values) for request in self._requests]).mean(axis=0)
         return Brain(_one_piece(probability, volume.source), grid)
 

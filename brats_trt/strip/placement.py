@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _host
 from ..errors import CaseError
 from ..geometry import Affine, Index3
+from ..resampling import PATIENT_AXES, patient_grid, resampled, voxel_map
 from ..volume import Volume
 
 SHAPE: Index3 = (128, 160, 128)
@@ -22,26 +22,11 @@ _AIR = 0.15
 # From the top of the head down to below the brain: what lies deeper says nothing about where the brain is.
 _DEPTH_MM = 150.0
 _ABOVE_MM = 12.0
-# Grid axes z, y, x in RAS millimetres.
-_AXES = np.array([[0.0, 0.0, -1.0], [0.0, -1.0, 0.0], [1.0, 0.0, 0.0]])
-
-
-def to_voxels(affine: Affine, grid: Affine) -> NDArray[np.float64]:
-    """(3, 4): from a voxel of a grid to a position in a volume, in voxels."""
-    return np.asarray((np.linalg.inv(affine) @ grid)[:3], dtype=np.float64)
-
-
-def resampled(volume: Volume, affine: Affine, grid: Affine, shape: Index3, threads: int) -> NDArray[np.float32]:
-    """A volume on another grid, trilinearly; 0 outside."""
-    out = np.empty(shape, np.float32)
-    matrix = to_voxels(affine, grid)
-    _host.align(volume.on_host, matrix, out, slope=volume.slope, intercept=volume.intercept, threads=threads)
-    return out
 
 
 def inside(volume: Volume, affine: Affine, grid: Affine, shape: Index3) -> NDArray[np.bool_]:
     """Which voxels of a grid lie in a volume."""
-    matrix = to_voxels(affine, grid)
+    matrix = voxel_map(affine, grid)
     z, y, x = np.ogrid[: shape[0], : shape[1], : shape[2]]
     within = np.ones(shape, dtype=bool)
     for row, edge in zip(matrix, volume.data.shape, strict=True):
@@ -58,8 +43,9 @@ def brain_grid(volume: Volume, affine: Affine, threads: int = 0) -> Affine:
     CaseError
         If there is no head in the volume.
     """
-    coarse, shape = _around(volume, affine)
-    values = resampled(volume, affine, coarse, shape, threads)
+    x, y, z = volume.data.shape
+    coarse, shape = patient_grid(affine, (x, y, z), _COARSE_MM)
+    values = resampled(volume, affine, coarse, shape, threads=threads)
     head = values > _AIR * np.quantile(values, 0.99)
     if not head.any() or not values.any():
         raise CaseError(f"{volume.source}: no head is in it: every voxel has the same value; give a head")
@@ -71,22 +57,10 @@ def brain_grid(volume: Volume, affine: Affine, threads: int = 0) -> Affine:
     middle = coarse @ np.array([0.0, sum(rows) / 2, sum(columns) / 2, 1.0])
     top_mm = (coarse @ np.array([top, 0.0, 0.0, 1.0]))[2]
     made = np.eye(4)
-    made[:3, :3] = _AXES * STEP_MM
+    made[:3, :3] = PATIENT_AXES * STEP_MM
     depth, height, width = (STEP_MM * (edge - 1) for edge in SHAPE)
     made[:3, 3] = (middle[0] + width / 2, middle[1] + height / 2, top_mm + _ABOVE_MM - depth)
     return made
-
-
-def _around(volume: Volume, affine: Affine) -> tuple[Affine, Index3]:
-    """A coarse grid along the patient's axes over all of a volume."""
-    corners = np.array(np.meshgrid(*[(0, n - 1) for n in volume.data.shape], [1], indexing="ij")).reshape(4, -1)
-    places = (affine @ corners)[:3]
-    low, high = places.min(axis=1), places.max(axis=1)
-    made = np.eye(4)
-    made[:3, :3] = _AXES * _COARSE_MM
-    made[:3, 3] = (high[0], high[1], low[2])
-    z, y, x = (max(1, int(edge // _COARSE_MM) + 1) for edge in (high - low)[::-1])
-    return made, (z, y, x)
 
 
 def _extent(profile: NDArray[np.int64]) -> tuple[int, int]:

@@ -24,7 +24,7 @@ void register_align(py::module_& module) {
     module.def("align", call, "volume"_a, "matrix"_a, "out"_a, py::kw_only(), "slope"_a = 1.0, "intercept"_a = 0.0,
                "threads"_a = 0,
                "Resample a 3-D volume onto the grid of `out`, trilinearly.\n\n"
-               "`map` is (3, 4): from a voxel of `out` to a position in the volume, both in voxels. `out` is a\n"
+               "`matrix` is (3, 4): from a voxel of `out` to a position in the volume, both in voxels. `out` is a\n"
                "C-contiguous 3-D float32 array, written everywhere: 0 beyond half a voxel outside of the volume.");
 }
 

@@ -2,7 +2,7 @@
 
 #include <pybind11/stl.h>
 
-#include "numpy_volume.hpp"
+#include "labelling.hpp"
 #include "register.hpp"
 
 namespace py = pybind11;
@@ -13,14 +13,9 @@ namespace {
 
 py::tuple call(const py::array& probabilities, const MapRows& map, py::array out, const LabelValues& values,
                int threads) {
-    const Probabilities view = to_probabilities(probabilities);
-    const LabelMap labels = to_label_map(out);
-    Tally tally{};
-    {
-        const py::gil_scoped_release release;
-        tally = restore(view, to_map(map), values, labels, threads);
-    }
-    return from_tally(tally);
+    return label(probabilities, out, [&](const Probabilities& view, const LabelMap& labels) {
+        return restore(view, to_map(map), values, labels, threads);
+    });
 }
 
 }  // namespace
@@ -28,7 +23,7 @@ py::tuple call(const py::array& probabilities, const MapRows& map, py::array out
 void register_restore(py::module_& module) {
     module.def("restore", call, "probabilities"_a, "matrix"_a, "out"_a, py::kw_only(), "values"_a, "threads"_a = 0,
                "Resample probabilities onto the grid of `out` and write each voxel's class.\n\n"
-               "As `scatter`, onto any grid: `map` is (3, 4), from a voxel of `out` to a sample of the\n"
+               "As `scatter`, onto any grid: `matrix` is (3, 4), from a voxel of `out` to a sample of the\n"
                "probabilities. values[0] is written beyond half a sample outside of them.");
 }
 

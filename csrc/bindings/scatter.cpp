@@ -2,7 +2,7 @@
 
 #include <pybind11/stl.h>
 
-#include "numpy_volume.hpp"
+#include "labelling.hpp"
 #include "register.hpp"
 
 namespace py = pybind11;
@@ -13,14 +13,9 @@ namespace {
 
 py::tuple call(const py::array& probabilities, const BoxTuple& box, py::array out, const LabelValues& values,
                int threads) {
-    const Probabilities view = to_probabilities(probabilities);
-    const LabelMap labels = to_label_map(out);
-    Tally tally{};
-    {
-        const py::gil_scoped_release release;
-        tally = scatter(view, to_box(box), values, labels, threads);
-    }
-    return from_tally(tally);
+    return label(probabilities, out, [&](const Probabilities& view, const LabelMap& labels) {
+        return scatter(view, to_box(box), values, labels, threads);
+    });
 }
 
 }  // namespace
