@@ -21,7 +21,11 @@ def voxel_map(affine: Affine, grid: Affine) -> NDArray[np.float64]:
 
 def resample(volume: Volume, affine: Affine, grid: Affine, out: NDArray[np.float32], *, threads: int = 0) -> None:
     """Write a volume's values on another grid into a C-contiguous array of the grid's shape."""
-    matrix = voxel_map(affine, grid)
+    align(volume, voxel_map(affine, grid), out, threads=threads)
+
+
+def align(volume: Volume, matrix: NDArray[np.float64], out: NDArray[np.float32], *, threads: int = 0) -> None:
+    """The same by the map itself, (3, 4), from a voxel of `out` to a position in the volume."""
     _host.align(volume.on_host, matrix, out, slope=volume.slope, intercept=volume.intercept, threads=threads)
 
 

@@ -21,7 +21,7 @@ from brats_trt.kernels import KERNELS, kernel_source
 ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
 # What CuPy 14.2 passes: the caller's -std, then its own, then -arch. Source: cupy/cuda/compiler.py.
 CUPY_OPTIONS = ("-std=c++17", "-ftz=true", "--device-as-default-execution-space")
-READS_VOLUMES = ("foreground", "crop_moments", "gather")
+READS_VOLUMES = ("foreground", "crop_moments", "gather", "align_moments", "align")
 STORED = ("int16", "uint8", "float16", "float32", "float64")
 THREADS = {"plan": 128}  # all others 256
 
@@ -99,14 +99,14 @@ class Nvrtc:
 
 def variants(kernel: str) -> dict[str, str]:
     """The sources of a kernel, by what sets them apart."""
-    if kernel == "gather":
+    if kernel in ("gather", "align"):
         return {
             f"{stored} to {'float16' if half else 'float32'}": kernel_source(kernel, stored=stored, half=half)
             for stored in STORED
             for half in (False, True)
         } | {"int16 to float16, the card's": kernel_source(kernel, stored="int16", half=True, card=True)}
     if kernel in READS_VOLUMES:
-        card = kernel == "crop_moments"
+        card = kernel.endswith("_moments")
         return {stored: kernel_source(kernel, stored=stored, card=card) for stored in STORED}
     if kernel == "interleave":
         return {"float16" if half else "float32": kernel_source(kernel, half=half) for half in (False, True)}

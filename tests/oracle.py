@@ -105,6 +105,42 @@ def restore(probabilities, box, shape, values=(0, 1, 2, 4)):
     return np.asarray(values, dtype=np.uint8)[full.argmax(axis=0)]
 
 
+def positions(matrix, size):
+    """(3, *size): where the samples of one grid lie on another, in voxels."""
+    samples = np.meshgrid(*map(np.arange, size), indexing="ij")
+    return np.einsum("ij,jxyz->ixyz", matrix[:3, :3], samples) + matrix[:3, 3, None, None, None]
+
+
+def look_up(values, places):
+    """Trilinear; a voxel reaches half a voxel beyond its centre, and further out is 0."""
+    last = np.array(values.shape)[:, None, None, None] - 1
+    reached = ((places >= -0.5) & (places < last + 0.5)).all(axis=0)
+    held = ndimage.map_coordinates(np.pad(values, 1, mode="edge"), places + 1, order=1)
+    return np.where(reached, held, 0.0)
+
+
+def align(values, matrix, size, mask=None, mask_matrix=None):
+    """A series on the network's grid, and the share of each sample that lies in the head."""
+    sampled = look_up(values, positions(matrix, size))
+    share = (sampled > 0).astype(np.float64)
+    if mask is not None:
+        share *= np.clip((look_up(mask.astype(np.float64), positions(mask_matrix, size)) - 0.25) * 2, 0, 1)
+    return sampled, share
+
+
+def normalise_aligned(sampled, share, normalisation, mean=None, std=None):
+    if normalisation == "card":
+        known = sampled[share > 0]
+        return (sampled - known.mean()) / known.std() * share
+    return (np.clip((sampled - mean) / std, -5, 5) + 5) / 10 * share
+
+
+def restore_elsewhere(probabilities, matrix, shape):
+    """(4, *shape): the probabilities on a grid of its own; 0 beyond them."""
+    places = positions(matrix, shape)
+    return np.stack([look_up(field, places) for field in average_mirrored(probabilities)])
+
+
 def drop_small_regions(labels, fraction=0.1):
     """Drops 26-connected regions smaller than a fraction of all voxels but the largest class's."""
     _, counts = np.unique(labels, return_counts=True)

@@ -14,7 +14,6 @@ from brats_trt import CaseError, EngineError, Segmenter, Spec, _host
 from brats_trt.backends import StageOptions
 from brats_trt.backends.cuda import CudaBackend
 from brats_trt.case import Volume
-from brats_trt.kernels import records
 from brats_trt.spec import MODALITIES
 
 OPTIONS = StageOptions(tta=False, min_region=0.1, label_values=(0, 1, 2, 4))
@@ -47,7 +46,7 @@ ORDERS = {
 
 
 def assert_stages_equal_the_hosts(backend, arrays, **scale):
-    plan = backend._memory.plan.host.view(records.PLAN)[0]
+    plan = backend._memory.working.found
     found = {name: _host.foreground(arrays[name], **scale) for name in MODALITIES}
     for record, name in zip(plan["modality"], MODALITIES, strict=True):
         expected = found[name]
@@ -225,7 +224,7 @@ def test_the_cards_normalisation_takes_slope_and_intercept_and_gives_half_precis
 
 
 def assert_card_equals_the_hosts(backend, arrays, *, tolerance=SCORES_ON_DEVICE, **scale):
-    plan = backend._memory.plan.host.view(records.PLAN)[0]
+    plan = backend._memory.working.found
     box = (tuple(plan["lower"]), tuple(plan["lower"] + plan["extent"]))
     size = backend._memory.size
     dtype = np.float16 if backend._engine.half else np.float32

@@ -120,7 +120,9 @@ def test_arrays_on_the_device_give_the_host_arrays_labels(device, backend, make,
     outcome = backend.run(volumes_of(there))
     assert np.array_equal(outcome.labels, expected.labels)
     assert outcome.box == expected.box
-    assert [nbytes for call, nbytes in device.calls if call == "upload"] == [backend._memory.setup.buffer.nbytes]
+    assert [nbytes for call, nbytes in device.calls if call == "upload"] == [
+        backend._memory.working.setup.buffer.nbytes
+    ]
     assert not {"allocate", "pinned"} & {call for call, _ in device.calls}
 
 

@@ -52,6 +52,15 @@ def score_tolerance(largest, deviation, score):
     return FLOAT32 * (13 * largest / deviation * (2 + score) + 4 * score)
 
 
+def align_tolerance(largest, deviation, score):
+    """Of the input made of series on their own grids, absolute, of the authors' normalisation or the card's.
+
+    The score as above, for the authors a tenth of it at most; adding 5, taking a tenth and multiplying by the share
+    round to 4. A share is twice a mask of 0..1 that three resamplings took: 2 * 12 units, and 2 for the rest.
+    """
+    return score_tolerance(largest, deviation, score) + max(score, 1) * FLOAT32 * (4 + 26)
+
+
 # Z-scores of the card's normalisation, absolute, from the kernels: three resamplings of raw intensities in float32,
 # each rounded twice (6 * 2^-24 of the intensity), then divided by the deviation, above a tenth of the
 # largest intensity: 6 * 6e-8 * 10 = 3.6e-6; the subtraction and the factor round scores of up to 8 twice more.

@@ -15,7 +15,6 @@ from emulated_device import EmulatedDevice, TinyEngine
 from brats_trt.backends import Outcome, StageOptions
 from brats_trt.backends.cuda import CudaBackend
 from brats_trt.case import Case, load_case
-from brats_trt.kernels import records
 from brats_trt.spec import MODALITIES
 
 CASE = Path(__file__).parent / "data" / "sample_case" / "Phantom_500"
@@ -35,7 +34,7 @@ class WholeRun:
     @property
     def plan(self) -> np.void:
         """The record that the device left."""
-        return self.backend._memory.plan.host.view(records.PLAN)[0]
+        return self.backend._memory.working.found
 
 
 def run_whole_case(*, mode: str = "checked", half: bool = True, count_every: int = 1) -> WholeRun:

@@ -17,15 +17,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _host
 from ..confidence import Calibration
 from ..device_array import DeviceArray
 from ..errors import CaseError, EngineError
-from ..geometry import Box
+from ..geometry import Box, without_last_plane
 from ..kernels import records
 from ..spec import Modality, Spec
 from . import Outcome, PlanIdentity, StageOptions
 from .cuda_kernels import Kernels
 from .cuda_memory import Memory, memory_order
+from .cuda_placement import (
+    TARGET_ORDER,
+    check_placement,
+    describe_foregrounds,
+    describe_placement,
+    placed_volumes,
+)
 from .device import Device, DeviceEngine
 from .foreground import common_box, inspect
 
@@ -109,7 +117,10 @@ class CudaBackend:
         return self._engine.sha256
 
     def run(self, volumes: Volumes, placement: Placement | None = None) -> Outcome:
-        """Segment four volumes of one grid, in the spec's order; a placement is refused.
+        """Segment four volumes of one grid, in the spec's order.
+
+        With a placement, the network gets samples of the series that the volumes were made of, and the labels lie on
+        the grid that it names; classes are counted on the volumes' own grid. The volumes stay on the host then.
 
         Raises
         ------
@@ -117,36 +128,61 @@ class CudaBackend:
             If a volume is longer than 1024 voxels or larger than the memory taken, has no foreground or a constant
             one, or the head is flat; with the card's normalisation also where intensities deviate by less than 2^-100.
         EngineError
-            If the network gives values that are not finite, or there is a placement.
+            If the network gives values that are not finite.
         """
-        if placement is not None:
-            raise EngineError("volumes are placed on the CPU only: use an .onnx model with device='cpu'")
         with self._lock, self._device.current():
-            self._check(volumes)
-            shape = volumes[0][1].data.shape
+            self._check(volumes, placement)
+            x, y, z = volumes[0][1].data.shape
             order = memory_order(volumes[0][1].data)
-            self._queue(volumes, order)
+            self._queue(volumes, order, placement)
             memory = self._memory
             self._device.synchronise(self._work)
-            plan = memory.plan.host.view(records.PLAN)[0]
-            warnings, box = self._judge(volumes, plan)
-            kept = tuple(int(count) for count in memory.kept.host.view(np.uint64))
-            labels = np.empty(tuple(shape[axis] for axis in reversed(order)), np.uint8)
-            np.copyto(labels, memory.labels.host[: labels.size].reshape(labels.shape))
+            warnings, box = self._judge(volumes, memory.working.found)
+            if placement is None:
+                labels = memory.working.read((x, y, z), order)
+            else:
+                labels = memory.target.read(placement.target_shape, TARGET_ORDER)
             softmax = self._finish_softmax()
         timings = {
             stage: self._device.elapsed_ms(first, last)
             for stage, first, last in zip(_STAGES, self._marks[:-1], self._marks[1:], strict=True)
         }
-        turned = labels.transpose(np.argsort(tuple(reversed(order))))
-        return Outcome(turned, (kept[0], kept[1], kept[2], kept[3]), softmax, box, timings, warnings)
+        return Outcome(labels, memory.working.counts, softmax, box, timings, warnings)
 
-    def _queue(self, volumes: Volumes, order: tuple[int, int, int]) -> None:
+    def _queue(self, volumes: Volumes, order: tuple[int, int, int], placement: Placement | None) -> None:
         """Queue everything from the first upload to the last download."""
         device, memory, kernels = self._device, self._memory, self._kernels
         device.record(self._marks[0], self._work)
         memory.describe(volumes, order, self._options)
-        memory.setup.upload(self._work)
+        memory.working.setup.upload(self._work)
+        if placement is None:
+            self._sample(volumes)
+        else:
+            self._sample_series(volumes, placement)
+        device.record(self._marks[1], self._work)
+        for source, target in memory.entries():
+            self._engine.enqueue(source, target, self._work)
+        device.record(self._marks[2], self._work)
+        grids = [(memory.working, math.prod(volumes[0][1].data.shape))]
+        kernels.restore(order, grids[0][1], self._work)
+        if placement is not None:
+            grids.append((memory.target, math.prod(placement.target_shape)))
+            kernels.restore_on_target(grids[1][1], self._work)
+        device.record(self._marks[3], self._work)
+        for labelled, voxels in grids:
+            kernels.drop_regions(labelled, voxels, self._work, wanted=self._options.min_region > 0)
+        wanted, voxels = grids[-1]
+        wanted.labels.download(self._work, voxels)
+        memory.working.plan.download(self._work)
+        memory.working.kept.download(self._work)
+        device.record(self._marks[4], self._work)
+        if self._options.keep_probabilities:
+            device.wait(self._copies, self._marks[4])
+            memory.softmax.download(self._copies)
+
+    def _sample(self, volumes: Volumes) -> None:
+        """Queue the network's input from volumes of one grid."""
+        kernels = self._kernels
         for k, (_, volume) in enumerate(volumes):
             self._place(k, volume)
             kernels.foreground(k, volume.data.dtype, self._work)
@@ -155,21 +191,32 @@ class CudaBackend:
             kernels.plan_crop([volume.data.dtype for _, volume in volumes], self._work)
         for k, (_, volume) in enumerate(volumes):
             kernels.gather(k, volume.data, self._work)
-        device.record(self._marks[1], self._work)
-        for source, target in memory.entries():
-            self._engine.enqueue(source, target, self._work)
-        device.record(self._marks[2], self._work)
-        voxels = math.prod(volumes[0][1].data.shape)
-        kernels.restore(order, voxels, self._work)
-        device.record(self._marks[3], self._work)
-        kernels.drop_regions(voxels, self._work, wanted=self._options.min_region > 0)
-        memory.labels.download(self._work, voxels)
-        memory.plan.download(self._work)
-        memory.kept.download(self._work)
-        device.record(self._marks[4], self._work)
-        if self._options.keep_probabilities:
-            device.wait(self._copies, self._marks[4])
-            memory.softmax.download(self._copies)
+
+    def _sample_series(self, volumes: Volumes, placement: Placement) -> None:
+        """Queue the network's input from series on their own grids, whose foregrounds the host finds."""
+        memory, kernels = self._memory, self._kernels
+        foregrounds = [
+            _host.foreground(volume.on_host, slope=volume.slope, intercept=volume.intercept) for _, volume in volumes
+        ]
+        inspect(volumes, foregrounds)
+        box = without_last_plane(common_box(volumes, foregrounds))
+        modalities = [modality for modality, _ in volumes]
+        describe_foregrounds(memory, foregrounds)
+        memory.parts.upload(self._work)
+        runs = describe_placement(memory, placement, box, modalities, self._options)
+        memory.placement.upload(self._work)
+        memory.target.setup.upload(self._work)
+        kernels.plan(self._work)
+        if placement.mask is not None:
+            memory.mask.upload(placement.mask.volume.on_host, self._copiers, self._work)
+        series = placed_volumes(placement, modalities)
+        for k, (_, volume) in enumerate(series):
+            self._place(k, volume)
+        if self._card:
+            kernels.plan_aligned([volume.data.dtype for _, volume in series], self._work)
+        kernels.plan_target(self._work)
+        for k, (_, volume) in enumerate(series):
+            kernels.align(k, volume.data.dtype, runs[k], self._work)
 
     def _place(self, k: int, volume: Volume) -> None:
         """Have the work wait until modality k lies on the device; the next one's upload goes on beside it."""
@@ -187,8 +234,12 @@ class CudaBackend:
         self._device.synchronise(self._copies)
         return self._memory.read_softmax()
 
-    def _check(self, volumes: Volumes) -> None:
-        for modality, volume in volumes:
+    def _check(self, volumes: Volumes, placement: Placement | None) -> None:
+        uploaded = list(volumes)
+        if placement is not None:
+            check_placement(placement, self._memory.voxels)
+            uploaded += placed_volumes(placement, [modality for modality, _ in volumes])
+        for modality, volume in uploaded:
             device = volume.data.device if isinstance(volume.data, DeviceArray) else None
             if device not in (None, self._device.index):
                 raise CaseError(

@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..device_array import DeviceArray
+from ..geometry import Index3
 from ..kernels import records
 from ..spec import Modality
 from . import StageOptions
 from .device import Buffer, Device, DeviceEngine
+from .placement import LARGEST_MASK
 
 if TYPE_CHECKING:
     from ..case import Volume
@@ -45,6 +47,55 @@ class Twin:
     def download(self, stream: Any, nbytes: int | None = None) -> None:
         """Copy the first bytes of the device's side to the host; all of them by default."""
         self._device.download(self.host[:nbytes], self.buffer, stream)
+
+
+class LabelMap:
+    """One label map, with what the kernels are told about it and what they find out.
+
+    Attributes
+    ----------
+    setup, plan
+        The records of the kernels, see `common.cuh`.
+    labels
+        In the memory order that the setup names.
+    kept
+        Voxels of each class, once small regions are dropped.
+    """
+
+    def __init__(self, device: Device, voxels: int, name: str) -> None:
+        self.setup = Twin(device, records.SETUP.itemsize, f"{name} setup")
+        self.plan = Twin(device, records.PLAN.itemsize, f"{name} plan")
+        self.labels = Twin(device, voxels, f"{name} labels")
+        self.kept = Twin(device, records.CLASSES * 8, f"{name} kept")
+
+    def describe(self, order: Order, size: Index3, batch: int, options: StageOptions) -> Any:
+        """Fill the setup but for its volumes, of which the first one's shape is the label map's; give it back."""
+        setup = self.setup.host.view(records.SETUP)[0]
+        setup["size"] = size
+        setup["batch"] = batch
+        setup["label_axes"] = order
+        setup["values"] = options.label_values
+        setup["min_region"] = options.min_region
+        return setup
+
+    @property
+    def found(self) -> Any:
+        """The plan's record on the host."""
+        return self.plan.host.view(records.PLAN)[0]
+
+    @property
+    def counts(self) -> tuple[int, int, int, int]:
+        """Voxels of each class that are left, on the host."""
+        a, b, c, d = (int(count) for count in self.kept.host.view(np.uint64))
+        return (a, b, c, d)
+
+    def read(self, shape: Index3, order: Order) -> NDArray[np.uint8]:
+        """The labels of a download that is complete: fresh, in their memory order."""
+        slow_first = tuple(reversed(order))
+        labels = np.empty(tuple(shape[axis] for axis in slow_first), np.uint8)
+        np.copyto(labels, self.labels.host[: labels.size].reshape(labels.shape))
+        turned: NDArray[np.uint8] = labels.transpose(np.argsort(slow_first))
+        return turned
 
 
 class VolumeSlot:
@@ -87,6 +138,13 @@ class Memory:
     ----------
     voxels
         Of the largest volume.
+
+    Attributes
+    ----------
+    working
+        The label map on the volumes' grid.
+    target
+        The one on a grid that a placement names.
     """
 
     def __init__(self, device: Device, engine: DeviceEngine, *, batch: int, voxels: int) -> None:
@@ -98,17 +156,16 @@ class Memory:
         self.batch = batch
         self.voxels = voxels
         self.volumes = [VolumeSlot(device, voxels * _LARGEST_VOXEL, f"volume {k}") for k in range(records.MODALITIES)]
-        self.setup = Twin(device, records.SETUP.itemsize, "setup")
-        self.plan = Twin(device, records.PLAN.itemsize, "plan")
-        self.kept = Twin(device, records.CLASSES * 8, "kept")
-        parts = records.MODALITIES * records.FOREGROUND_BLOCKS * records.FOREGROUND.itemsize
-        self.parts = device.allocate(parts, "parts")
+        self.mask = VolumeSlot(device, LARGEST_MASK * 4, "mask")
+        self.placement = Twin(device, records.PLACEMENT.itemsize, "placement")
+        self.working = LabelMap(device, voxels, "working")
+        self.target = LabelMap(device, voxels, "target")
+        self.parts = Twin(device, records.MODALITIES * records.FOREGROUND_BLOCKS * records.FOREGROUND.itemsize, "parts")
         self.gather_taps = device.allocate(records.TAPS_BYTES, "gather taps")
         self.scatter_taps = device.allocate(records.TAPS_BYTES, "scatter taps")
         self.input = device.allocate(batch * self._entry_bytes, "input")
         self.softmax = Twin(device, batch * self._entry_bytes, "softmax")
         self.probabilities = device.allocate(crop * records.CLASSES * 4, "probabilities")
-        self.labels = Twin(device, voxels, "labels")
         self.parents = device.allocate(voxels * 4, "parents")
         self.sizes = device.allocate(voxels * 4, "sizes")
 
@@ -125,18 +182,13 @@ class Memory:
 
     def parts_of(self, modality: int) -> int:
         """Address of a modality's parts of a sum."""
-        return self.parts.address + modality * records.FOREGROUND_BLOCKS * records.FOREGROUND.itemsize
+        return self.parts.buffer.address + modality * records.FOREGROUND_BLOCKS * records.FOREGROUND.itemsize
 
     def describe(self, volumes: Sequence[tuple[Modality, Volume]], order: Order, options: StageOptions) -> None:
         """Fill the setup record for a case whose label map has the given memory order."""
-        setup = self.setup.host.view(records.SETUP)[0]
+        setup = self.working.describe(order, self.size, self.batch, options)
         for layout, (_, volume) in zip(setup["modality"], volumes, strict=True):
-            _describe_layout(layout, volume)
-        setup["size"] = self.size
-        setup["batch"] = self.batch
-        setup["label_axes"] = order
-        setup["values"] = options.label_values
-        setup["min_region"] = options.min_region
+            describe_layout(layout, volume)
 
     def read_softmax(self) -> NDArray[np.float32]:
         """(batch, 4, D, H, W) float32, fresh, of a download that is complete."""
@@ -145,7 +197,7 @@ class Memory:
         return self.softmax.host.view(dtype).reshape(shape).astype(np.float32)
 
 
-def _describe_layout(layout: Any, volume: Volume) -> None:
+def describe_layout(layout: Any, volume: Volume) -> None:
     """Of a volume where it lies on the device: as its owner has it, or dense in its own memory order."""
     data = volume.data
     order = memory_order(data)

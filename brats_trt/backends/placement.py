@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 
 from .. import _host
 from ..geometry import Affine, Box, Index3, crop_affine
-from ..resampling import resample, resampled, voxel_map
+from ..resampling import align, voxel_map
 from ..spec import Modality, Normalisation
 from ..volume import Volume
+
+# Voxels of a mask; a head at 1.5 mm has 2.6 million.
+LARGEST_MASK = 2**22
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,10 +69,8 @@ class Placement:
         resampling does that follows the normalisation.
         """
         x, y, z = crop.shape
-        grid = crop_affine(self.affine, box, (x, y, z))
-        series = self.series[modality]
-        resample(series.volume, series.affine, grid, crop, threads=threads)
-        inside = self._share_inside(crop, grid, threads)
+        align(self.series[modality].volume, self.to_series(modality, box, (x, y, z)), crop, threads=threads)
+        inside = self._share_inside(crop, box, threads)
         if normalisation == "card":
             known = crop[inside > 0]
             mean, variance = float(known.mean(dtype=np.float64)), float(known.var(dtype=np.float64))
@@ -81,16 +82,30 @@ class Placement:
             crop *= np.float32(0.1)
         crop *= inside
 
-    def _share_inside(self, crop: NDArray[np.float32], grid: Affine, threads: int) -> NDArray[np.float32]:
+    def _share_inside(self, crop: NDArray[np.float32], box: Box, threads: int) -> NDArray[np.float32]:
         foreground = (crop > 0).astype(np.float32)
         if self.mask is None:
             return foreground
         x, y, z = crop.shape
-        share = resampled(self.mask.volume, self.mask.affine, grid, (x, y, z), threads=threads)
+        share = np.empty_like(crop)
+        align(self.mask.volume, self.to_mask(box, (x, y, z)), share, threads=threads)
         # Over one sample's width around the mask's edge, from nothing to all.
         np.clip((share - np.float32(0.25)) * np.float32(2), 0, 1, out=share)
         share *= foreground
         return share
+
+    def to_series(self, modality: Modality, box: Box, size: Index3) -> NDArray[np.float64]:
+        """(3, 4): from a sample of the crop to a position in a modality's series, in voxels."""
+        return voxel_map(self.series[modality].affine, crop_affine(self.affine, box, size))
+
+    def to_mask(self, box: Box, size: Index3) -> NDArray[np.float64]:
+        """(3, 4): from a sample of the crop to a position in the mask, in voxels; there is one."""
+        assert self.mask is not None
+        return voxel_map(self.mask.affine, crop_affine(self.affine, box, size))
+
+    def to_crop(self, box: Box, size: Index3) -> NDArray[np.float64]:
+        """(3, 4): from a voxel of the label map to a sample of the crop."""
+        return voxel_map(crop_affine(self.affine, box, size), self.target_affine)
 
     def restore(
         self,
@@ -103,6 +118,6 @@ class Placement:
     ) -> tuple[tuple[int, int, int, int], Box]:
         """The label map on its own grid, of the resampled probabilities; classes counted, and the tumour's box."""
         x, y, z = softmax.shape[2:]
-        matrix = voxel_map(crop_affine(self.affine, box, (x, y, z)), self.target_affine)
+        matrix = self.to_crop(box, (x, y, z))
         counts, tumour = _host.restore(softmax, matrix, labels, values=values, threads=threads)
         return counts, Box(*tumour)

@@ -6,7 +6,10 @@ import re
 from functools import cache
 from importlib.resources import files
 
-KERNELS = ("foreground", "plan", "crop_moments", "gather", "interleave", "scatter", "regions")
+KERNELS = (
+    *("foreground", "plan", "crop_moments", "gather", "align_moments", "align"),
+    *("interleave", "scatter", "restore", "regions"),
+)
 
 # The type that a kernel reads, by NumPy's name of the dtype.
 STORED_TYPES = {

@@ -32,6 +32,22 @@ struct Layout {
     double intercept;
 };
 
+// From a voxel or sample of one grid to a position on another, in voxels.
+struct GridMap {
+    double rows[3][4];
+};
+
+// The series that a case is sampled from where they have grids of their own.
+struct Placement {
+    Layout series[modalities];
+    GridMap to_series[modalities];  // from a sample of the crop
+    Int64 run[modalities];          // the axis of the crop along which the series' memory runs most
+    Layout mask;                    // of floats, the share of each voxel that is brain
+    GridMap to_mask;                // from a sample of the crop
+    Int64 masked;                   // 1 where there is a mask
+    GridMap to_crop;                // from a voxel of the label map, as the target's setup has it
+};
+
 // What the host says of a case before it starts.
 struct Setup {
     Layout modality[modalities];

@@ -7,19 +7,9 @@
 // they read, and along z, the tensor's fastest, while they write; the tile turns from one to the other in shared
 // memory. Grid: x = tiles along the fastest axis, y = tiles along the other axis of the tile, z = samples of the third.
 #include "sampler.cuh"
+#include "tile.cuh"
 
 namespace brats {
-
-constexpr int tile = 32;
-
-// Of the axes: the tile lies along `fast` and `other`, one of which is z.
-struct Place {
-    int fast;
-    int other;
-    int third;
-    int first_fast;
-    int first_other;
-};
 
 template <bool with_scale>
 __device__ __forceinline__ void make_tile(const Sampler<with_scale>& sampler, const Setup& setup, const Taps& taps,
@@ -53,11 +43,7 @@ extern "C" __global__ void __launch_bounds__(256, card ? 4 : 5)
     const Moments& moments = card ? plan->resampled[modality] : plan->modality[modality].moments;
     const unsigned char* origin = origin_of(data, layout, *plan);
 
-    const int fast = static_cast<int>(layout.axes[0]);
-    const int other = fast == 2 ? 1 : 2;
-    const int first_fast = blockIdx.x * tile;
-    const int first_other = blockIdx.y * tile;
-    const Place place{fast, other, 3 - fast - other, first_fast, first_other};
+    const Place place = place_along(static_cast<int>(layout.axes[0]));
     __shared__ float turned[tile][tile + 1];
     if (is_scaled(layout))
         make_tile(Sampler<true>{origin, layout, Scorer(moments)}, *setup, *taps, place, turned);
@@ -65,20 +51,5 @@ extern "C" __global__ void __launch_bounds__(256, card ? 4 : 5)
         make_tile(Sampler<false>{origin, layout, Scorer(moments)}, *setup, *taps, place, turned);
     __syncthreads();
 
-    const Int64 size_y = setup->size[1];
-    const Int64 size_z = setup->size[2];
-    const Int64 voxels = setup->size[0] * size_y * size_z;
-    Tensor* plain = input + modality * voxels;
-    Tensor* mirrored = input + (modalities + modality) * voxels;
-    int at[3];
-    at[place.third] = blockIdx.z;
-    for (int row = threadIdx.y; row < tile; row += blockDim.y) {
-        const int along_z = threadIdx.x;
-        at[fast] = first_fast + (fast == 2 ? along_z : row);
-        at[other] = first_other + (fast == 2 ? row : along_z);
-        if (at[fast] >= setup->size[fast] || at[other] >= setup->size[other]) continue;
-        const float value = fast == 2 ? turned[row][along_z] : turned[along_z][row];
-        store(plain + (at[0] * size_y + at[1]) * size_z + at[2], value);
-        if (setup->batch == 2) store(mirrored + (at[0] * size_y + size_y - 1 - at[1]) * size_z + at[2], value);
-    }
+    store_tile(turned, place, *setup, modality, input);
 }

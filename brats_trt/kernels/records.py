@@ -19,6 +19,18 @@ LAYOUT = np.dtype(
     ]
 )
 
+PLACEMENT = np.dtype(
+    [
+        ("series", LAYOUT, MODALITIES),
+        ("to_series", np.float64, (MODALITIES, 3, 4)),
+        ("run", np.int64, MODALITIES),
+        ("mask", LAYOUT),
+        ("to_mask", np.float64, (3, 4)),
+        ("masked", np.int64),
+        ("to_crop", np.float64, (3, 4)),
+    ]
+)
+
 SETUP = np.dtype(
     [
         ("modality", LAYOUT, MODALITIES),

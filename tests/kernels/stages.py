@@ -17,6 +17,7 @@ from brats_trt import Spec
 from brats_trt.backends import StageOptions
 from brats_trt.backends.cuda_kernels import Kernels
 from brats_trt.backends.cuda_memory import Memory, memory_order
+from brats_trt.backends.cuda_placement import describe_placement
 from brats_trt.case import Volume
 from brats_trt.device_array import DeviceArray
 from brats_trt.kernels import records
@@ -25,7 +26,7 @@ from brats_trt.spec import MODALITIES
 MODALITY = 2  # that the volume under test takes: neither the first nor the last
 FEW_BLOCKS = 32  # a lane merges a whole number of them
 POISON = 0xA5
-_BY_BLOCKS = ("foreground", "crop_moments", "plan", "plan_crop")
+_BY_BLOCKS = ("foreground", "crop_moments", "align_moments", "plan", "plan_crop")
 _DECLARED = "foreground_blocks = {}"
 
 
@@ -112,12 +113,34 @@ class Stages:
             self._copy_volume_to_all()
             self._kernels.plan_crop([data.dtype] * records.MODALITIES, self._stream)
         self._kernels.gather(MODALITY, data, self._stream)
-        shape = (self.batch, records.MODALITIES, *self.size)
-        raw = self._read(self._memory.input.address, np.uint8, math.prod(shape) * self._dtype.itemsize)
-        crop = raw.view(self._dtype).reshape(shape)
-        others = np.delete(raw.reshape(self.batch, records.MODALITIES, -1), MODALITY, axis=1)
-        assert (others == POISON).all(), "other channels are not touched"
-        return crop[:, MODALITY].astype(np.float32)
+        return self._channel()
+
+    def align(self, placement, box, moments):
+        """(batch, *size) float32: the channel that a placed series gives; no other channel is written."""
+        volume = placement.series[MODALITIES[MODALITY]].volume
+        runs = self._describe_placement(placement, box)
+        self._assume(moments)
+        self._put(volume.data)
+        if placement.mask is not None:
+            with ThreadPoolExecutor(1) as copiers:
+                self._memory.mask.upload(placement.mask.volume.data, copiers, self._stream)
+        if self._card:
+            self._copy_volume_to_all()
+            self._kernels.plan_aligned([volume.data.dtype] * records.MODALITIES, self._stream)
+        self._kernels.align(MODALITY, volume.data.dtype, runs[MODALITY], self._stream)
+        return self._channel()
+
+    def restore_on_target(self, softmax, placement, box, values):
+        """The label map on the placement's own grid, and its counts."""
+        self._describe_placement(placement, box, values)
+        self._assume(Moments(2, 1.0, 1.0, (box.lower, tuple(n + 1 for n in box.upper))))
+        self._device.write_at(self._memory.softmax.buffer.address, softmax.astype(self._dtype))
+        self._kernels.plan_target(self._stream)
+        self._kernels.restore((0, 1, 2), 27, self._stream)
+        self._kernels.restore_on_target(math.prod(placement.target_shape), self._stream)
+        plan = self._read(self._memory.target.plan.buffer.address, records.PLAN, 1)[0]
+        dense = self._read(self._memory.target.labels.buffer.address, np.uint8, placement.target_shape[::-1])
+        return dense.T, tuple(int(n) for n in plan["counts"])
 
     def scatter(self, softmax, box, like, *, values=(0, 1, 2, 4)):
         """The label map in the memory order of `like`, and its counts."""
@@ -136,12 +159,12 @@ class Stages:
         self._describe(Volume(labels, 1.0, 0.0, "the case"), values=values, min_region=min_region)
         plan = np.zeros(1, records.PLAN)
         plan["counts"] = [(labels == value).sum() for value in values]
-        self._device.write_at(self._memory.plan.buffer.address, plan)
+        self._device.write_at(self._memory.working.plan.buffer.address, plan)
         order = memory_order(labels)
         dense = np.ascontiguousarray(labels.transpose(tuple(reversed(order))))
-        self._device.write_at(self._memory.labels.buffer.address, dense)
-        self._kernels.drop_regions(labels.size, self._stream, wanted=True)
-        kept = self._read(self._memory.kept.buffer.address, np.uint64, records.CLASSES)
+        self._device.write_at(self._memory.working.labels.buffer.address, dense)
+        self._kernels.drop_regions(self._memory.working, labels.size, self._stream, wanted=True)
+        kept = self._read(self._memory.working.kept.buffer.address, np.uint64, records.CLASSES)
         return self._labels(order), tuple(int(n) for n in kept)
 
     def place(self, data):
@@ -156,10 +179,26 @@ class Stages:
         self._device.write_at(buffer.address, raw)
         return DeviceArray(buffer.address + offset, data.shape, data.strides, data.dtype, None, buffer, 0)
 
+    def _channel(self):
+        shape = (self.batch, records.MODALITIES, *self.size)
+        raw = self._read(self._memory.input.address, np.uint8, math.prod(shape) * self._dtype.itemsize)
+        crop = raw.view(self._dtype).reshape(shape)
+        others = np.delete(raw.reshape(self.batch, records.MODALITIES, -1), MODALITY, axis=1)
+        assert (others == POISON).all(), "other channels are not touched"
+        return crop[:, MODALITY].astype(np.float32)
+
+    def _describe_placement(self, placement, box, values=(0, 1, 2, 4)):
+        self._describe(Volume(np.zeros((3, 3, 3), np.uint8, order="F"), 1.0, 0.0, "the working grid"), values=values)
+        options = StageOptions(tta=self.batch == 2, min_region=0.0, label_values=values)
+        runs = describe_placement(self._memory, placement, box, MODALITIES, options)
+        self._memory.placement.upload(self._stream)
+        self._memory.target.setup.upload(self._stream)
+        return runs
+
     def _describe(self, volume, *, values=(0, 1, 2, 4), min_region=0.0):
         options = StageOptions(tta=self.batch == 2, min_region=min_region, label_values=values)
         self._memory.describe([(name, volume) for name in MODALITIES], memory_order(volume.data), options)
-        self._memory.setup.upload(self._stream)
+        self._memory.working.setup.upload(self._stream)
 
     def _put(self, data):
         slot = self._memory.volumes[MODALITY]
@@ -184,11 +223,11 @@ class Stages:
         assert int(self._plan()["status"]) == 0
 
     def _plan(self):
-        return self._read(self._memory.plan.buffer.address, records.PLAN, 1)[0]
+        return self._read(self._memory.working.plan.buffer.address, records.PLAN, 1)[0]
 
     def _labels(self, order):
         shape = tuple(self.shape[axis] for axis in reversed(order))
-        dense = self._read(self._memory.labels.buffer.address, np.uint8, shape)
+        dense = self._read(self._memory.working.labels.buffer.address, np.uint8, shape)
         return dense.transpose(np.argsort(tuple(reversed(order))))
 
     def _read(self, address, dtype, shape):
