@@ -202,7 +202,7 @@ class Segmenter:
             A raw exam is a folder of DICOM files, or a case folder or a mapping whose volumes have grids of their own.
         raw
             Take an exam as the scanner left it, with skulls and on four grids: the series are recognised, aligned and
-            stripped, and the labels come on the grid of one of them; on the CPU.
+            stripped, and the labels come on the grid of one of them. On a GPU the series are to be stripped already.
 
         Returns
         -------
@@ -264,11 +264,6 @@ class Segmenter:
         """What loads a case, or a raw exam."""
         if raw is False:
             return self._load
-        if self.device != "cpu":
-            raise EngineError(
-                f"raw exams are brought together on the CPU, but this segmenter runs on {self.device}: use an .onnx "
-                "model with device='cpu'"
-            )
         return partial(self._load_raw, options=RawOptions() if raw is True else raw)
 
     def _load_raw(self, exam: RawSource, options: RawOptions) -> _Loaded:
@@ -293,7 +288,12 @@ class Segmenter:
         return _Loaded(case, inputs, findings, watch.laps_ms, prepared)
 
     def _brain_extractor(self, *, ensemble: bool) -> BrainExtractor:
-        """Loaded when it is first needed, and kept."""
+        """Loaded when it is first needed, and kept; on the CPU only."""
+        if self.device != "cpu":
+            raise EngineError(
+                f"the exam has its skull on, which is taken away on the CPU, but this segmenter runs on {self.device}: "
+                "use an .onnx model with device='cpu', or give stripped series"
+            )
         from .strip.extractor import BrainExtractor
 
         if ensemble not in self._extractors:

@@ -6,6 +6,7 @@ import json
 import re
 import warnings
 from dataclasses import replace
+from types import SimpleNamespace
 
 import heads
 import nibabel
@@ -13,9 +14,11 @@ import numpy as np
 import pytest
 from emulated_device import EmulatedDevice
 from models import tiny_model
+from raw_exams.scanning import raw_exam
 from tensorrt_fakes import OnEmulator
+from test_cuda_placement import GRIDS
 
-from brats_trt import EngineError, Segmenter, Spec
+from brats_trt import EngineError, RawOptions, Segmenter, Spec
 from brats_trt.backends.model import read_model
 from brats_trt.backends.tensorrt import import_runner
 from brats_trt.cli import main
@@ -112,6 +115,22 @@ def test_a_plan_segments_as_its_model_does_on_the_cpu(gpu, plan, model, device):
     assert result.box == expected.box
     assert set(result.timings_ms) == {"load", "prepare", "infer", "restore", "regions", "total"}
     np.testing.assert_allclose(result.probabilities, expected.probabilities, atol=1e-3)
+
+
+def test_a_raw_exam_is_segmented_as_on_the_cpu(gpu, plan, model):
+    exam = raw_exam(SimpleNamespace(volumes=heads.volumes(), affine=np.eye(4)), GRIDS)
+    images = {name: nibabel.Nifti1Image(raw.volume.data, raw.affine) for name, raw in exam.series.items()}
+    bare = RawOptions(strip="never", grid="t2")
+    segmenter = Segmenter(plan, largest_shape=(64, 64, 64))
+    result, expected = segmenter.run(images, raw=bare), Segmenter(model, precision="fp32").run(images, raw=bare)
+    assert result.labels.shape == GRIDS["t2"][2]
+    assert (result.labels != expected.labels).mean() < 2e-4
+    assert result.volumes_ml == pytest.approx(expected.volumes_ml, rel=0.01)
+    assert [*result.timings_ms] == [*expected.timings_ms]
+    with pytest.raises(
+        EngineError, match=r"skull on, which is taken away on the CPU, but .* runs on cuda: use an .onnx"
+    ):
+        segmenter.run(images, raw=True)
 
 
 def test_a_record_names_the_plan_that_ran_and_the_model_that_it_was_built_from(gpu, plan, model, fakes):

@@ -20,8 +20,11 @@ NAMES = {
     "plan_crop",
     "crop_moments",
     "gather",
+    "align_moments",
+    "align",
     "interleave",
     "scatter",
+    "restore",
     "regions_start",
     "regions_join",
     "regions_measure",
@@ -34,7 +37,9 @@ def test_every_kernel_compiles_and_none_spills(architecture):
     usages = kernel_report.measure(kernel_report.Nvrtc(), architecture)
     assert {usage.kernel for usage in usages} == NAMES
     assert [usage for usage in usages if usage.spilled] == []
-    assert all(usage.occupancy >= 0.33 for usage in usages)
+    # Sums in double beside positions in double: with fewer registers it spills. It runs once a raw exam, for the card.
+    least = {"align_moments": 0.25}
+    assert all(usage.occupancy >= least.get(usage.kernel, 0.33) for usage in usages)
 
 
 def test_a_kernel_that_does_not_compile_is_told_with_the_compilers_words():

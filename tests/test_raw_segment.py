@@ -13,7 +13,7 @@ from raw_exams.dicom import USUAL, Room, changed, write_series
 from raw_exams.scanning import AXIAL, CLINICAL, labels_on, raw_exam
 from test_raw import Skull, with_skull
 
-from brats_trt import CaseError, CaseWarning, EngineError, RawOptions, Segmenter, cli
+from brats_trt import CaseError, CaseWarning, RawOptions, Segmenter, cli
 from brats_trt.demo import make_phantom
 from brats_trt.exam import read_exam
 from brats_trt.metrics import dice
@@ -140,13 +140,10 @@ def test_a_skull_is_taken_off_and_the_mask_kept(phantom, tmp_path, monkeypatch):
     assert verify(tmp_path / "brain.nii.gz").holds
 
 
-def test_options_that_are_none_are_refused(segmenter, folder, monkeypatch):
+def test_options_that_are_none_are_refused():
     for options in ({"align": "affine"}, {"grid": "t9"}, {"strip": "yes"}, {"mapping": {"t9": "1"}}):
         with pytest.raises(CaseError, match="is not"):
             RawOptions(**options)
-    monkeypatch.setattr(type(segmenter._backend), "device", "cuda")
-    with pytest.raises(EngineError, match="raw exams are brought together on the CPU"):
-        segmenter.run(folder, raw=True)
 
 
 def test_segment_writes_what_was_asked_for(folder, tmp_path, monkeypatch, capsys):

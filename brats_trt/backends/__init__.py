@@ -132,6 +132,5 @@ class Backend(Protocol):
     def run(self, volumes: Sequence[tuple[Modality, Volume]], placement: Placement | None = None) -> Outcome:
         """Segment volumes of one grid, in the spec's order; all of it where it was not opened for incomplete cases.
 
-        A placement, which the CPU takes only, says what the network samples in their place, and on which grid the
-        labels come.
+        A placement says what the network samples in their place, and on which grid the labels come.
         """

@@ -15,7 +15,7 @@ __device__ __forceinline__ Corners corners_at(const GridMap& map, const int (&at
     Corners corners{};
     corners.inside = true;
     for (int k = 0; k < 3; ++k) {
-        const double(&row)[4] = map.rows[k];
+        const double (&row)[4] = map.rows[k];
         const double position = row[0] * at[0] + row[1] * at[1] + row[2] * at[2] + row[3];
         const int extent = static_cast<int>(shape[k]);
         corners.axis[k] = corner_of(position, extent);
@@ -34,9 +34,7 @@ __device__ __forceinline__ float trilinear(ValueAt value_at, const UInt8* data, 
         lower += corners.axis[k].lower * layout.strides[k];
         up[k] = layout.shape[k] > 1 ? layout.strides[k] : 0;
     }
-    const auto row = [&](const UInt8* at) {
-        return mix(value_at(at), value_at(at + up[2]), corners.axis[2].weight);
-    };
+    const auto row = [&](const UInt8* at) { return mix(value_at(at), value_at(at + up[2]), corners.axis[2].weight); };
     const auto plane = [&](const UInt8* at) { return mix(row(at), row(at + up[1]), corners.axis[1].weight); };
     return mix(plane(lower), plane(lower + up[0]), corners.axis[0].weight);
 }
@@ -65,8 +63,7 @@ struct PlacedSampler {
 private:
     // What is not finite is 0; what is negative stays, until it is interpolated.
     __device__ __forceinline__ float finite(const UInt8* voxel) const {
-        const float value =
-            with_scale ? static_cast<float>(scaled(voxel, layout)) : static_cast<float>(native(voxel));
+        const float value = with_scale ? static_cast<float>(scaled(voxel, layout)) : static_cast<float>(native(voxel));
         return is_finite(value) ? value : 0.0F;
     }
 

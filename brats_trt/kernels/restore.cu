@@ -32,7 +32,7 @@ __device__ __forceinline__ int class_at(const Int64 (&voxel)[3], const Samples& 
     const float4* lower = samples.values;
     float weights[3];
     for (int k = 0; k < 3; ++k) {
-        const double(&row)[4] = to_crop.rows[k];
+        const double (&row)[4] = to_crop.rows[k];
         const double position = row[0] * static_cast<double>(voxel[0]) + row[1] * static_cast<double>(voxel[1]) +
                                 row[2] * static_cast<double>(voxel[2]) + row[3];
         const int extent = static_cast<int>(samples.size[k]);

@@ -68,5 +68,6 @@ extern "C" __global__ void __launch_bounds__(256)
     if (plan->status != 0) return;
     const Grid grid = grid_of(*setup, *plan);
     const Int64 voxels = grid.shape[0] * grid.shape[1] * grid.shape[2];
-    label_block([&](Int64 voxel) { return class_at(voxel, probabilities, grid, *taps); }, voxels, *setup, *plan, labels);
+    label_block([&](Int64 voxel) { return class_at(voxel, probabilities, grid, *taps); }, voxels, *setup, *plan,
+                labels);
 }
