@@ -62,11 +62,11 @@ class LabelMap:
         Voxels of each class, once small regions are dropped.
     """
 
-    def __init__(self, device: Device, voxels: int, name: str) -> None:
-        self.setup = Twin(device, records.SETUP.itemsize, f"{name} setup")
-        self.plan = Twin(device, records.PLAN.itemsize, f"{name} plan")
-        self.labels = Twin(device, voxels, f"{name} labels")
-        self.kept = Twin(device, records.CLASSES * 8, f"{name} kept")
+    def __init__(self, device: Device, voxels: int, *, prefix: str = "") -> None:
+        self.setup = Twin(device, records.SETUP.itemsize, f"{prefix}setup")
+        self.plan = Twin(device, records.PLAN.itemsize, f"{prefix}plan")
+        self.labels = Twin(device, voxels, f"{prefix}labels")
+        self.kept = Twin(device, records.CLASSES * 8, f"{prefix}kept")
 
     def describe(self, order: Order, size: Index3, batch: int, options: StageOptions) -> Any:
         """Fill the setup but for its volumes, of which the first one's shape is the label map's; give it back."""
@@ -158,8 +158,8 @@ class Memory:
         self.volumes = [VolumeSlot(device, voxels * _LARGEST_VOXEL, f"volume {k}") for k in range(records.MODALITIES)]
         self.mask = VolumeSlot(device, LARGEST_MASK * 4, "mask")
         self.placement = Twin(device, records.PLACEMENT.itemsize, "placement")
-        self.working = LabelMap(device, voxels, "working")
-        self.target = LabelMap(device, voxels, "target")
+        self.working = LabelMap(device, voxels)
+        self.target = LabelMap(device, voxels, prefix="target ")
         self.parts = Twin(device, records.MODALITIES * records.FOREGROUND_BLOCKS * records.FOREGROUND.itemsize, "parts")
         self.gather_taps = device.allocate(records.TAPS_BYTES, "gather taps")
         self.scatter_taps = device.allocate(records.TAPS_BYTES, "scatter taps")
