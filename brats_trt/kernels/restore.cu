@@ -5,6 +5,7 @@
 //
 // A sample reaches half a sample beyond its place; further out is class 0. Launch with blocks of 256 threads, each of
 // which takes 4096 voxels. `setup` is that of the crop, `target` that of the label map.
+#include "corners.cuh"
 #include "labelling.cuh"
 
 namespace brats {
@@ -28,22 +29,16 @@ __device__ __forceinline__ Samples samples_of(const float4* values, const Setup&
     return samples;
 }
 
-__device__ __forceinline__ int class_at(const Int64 (&voxel)[3], const Samples& samples, const GridMap& to_crop) {
+__device__ __forceinline__ int class_at(const int (&voxel)[3], const Samples& samples, const GridMap& to_crop) {
+    const Corners corners = corners_at(to_crop, voxel, samples.size);
+    if (!corners.inside) return 0;
     const float4* lower = samples.values;
-    float weights[3];
-    for (int k = 0; k < 3; ++k) {
-        const double (&row)[4] = to_crop.rows[k];
-        const double position = row[0] * static_cast<double>(voxel[0]) + row[1] * static_cast<double>(voxel[1]) +
-                                row[2] * static_cast<double>(voxel[2]) + row[3];
-        const int extent = static_cast<int>(samples.size[k]);
-        if (!reaches(position, extent)) return 0;
-        const Corner corner = corner_of(position, extent);
-        lower += corner.lower * samples.strides[k];
-        weights[k] = corner.weight;
-    }
-    const auto row = [&](const float4* at) { return mix4(at[0], at[samples.strides[2]], weights[2]); };
-    const auto plane = [&](const float4* at) { return mix4(row(at), row(at + samples.strides[1]), weights[1]); };
-    return greatest(mix4(plane(lower), plane(lower + samples.strides[0]), weights[0]));
+    for (int k = 0; k < 3; ++k) lower += corners.axis[k].lower * samples.strides[k];
+    const auto row = [&](const float4* at) { return mix4(at[0], at[samples.strides[2]], corners.axis[2].weight); };
+    const auto plane = [&](const float4* at) {
+        return mix4(row(at), row(at + samples.strides[1]), corners.axis[1].weight);
+    };
+    return greatest(mix4(plane(lower), plane(lower + samples.strides[0]), corners.axis[0].weight));
 }
 
 }  // namespace brats
@@ -60,10 +55,10 @@ extern "C" __global__ void __launch_bounds__(256)
     const Int64 width = shape[axes[0]];
     const Int64 height = shape[axes[1]];
     const auto found = [&](Int64 place) {
-        Int64 voxel[3];
-        voxel[axes[0]] = place % width;
-        voxel[axes[1]] = place / width % height;
-        voxel[axes[2]] = place / (width * height);
+        int voxel[3];
+        voxel[axes[0]] = static_cast<int>(place % width);
+        voxel[axes[1]] = static_cast<int>(place / width % height);
+        voxel[axes[2]] = static_cast<int>(place / (width * height));
         return class_at(voxel, samples, placement->to_crop);
     };
     label_block(found, shape[0] * shape[1] * shape[2], *target, *plan, labels);
