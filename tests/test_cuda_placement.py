@@ -127,6 +127,11 @@ def test_what_no_memory_was_taken_for_is_refused(device, exam):
     ]:
         with pytest.raises(CaseError, match=said):
             on_device(device, replace(found, placement=placement))
+    inside = found.placement.mask.volume
+    for mask in (replace(inside, data=inside.data.astype(np.float64)), replace(inside, slope=0.5)):
+        placement = replace(found.placement, mask=Series(mask, np.eye(4)))
+        with pytest.raises(CaseError, match="expected shares as they are, in native float32"):
+            on_device(device, replace(found, placement=placement))
     huge = {**found.placement.series, "t2": Series(Volume(np.zeros((70, 70, 70), "i2"), 1.0, 0.0, "t2"), np.eye(4))}
     with pytest.raises(CaseError, match="t2 has 343000 voxels of int16"):
         on_device(device, replace(found, placement=replace(found.placement, series=huge)))

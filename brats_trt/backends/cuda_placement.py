@@ -34,7 +34,7 @@ def check_placement(placement: Placement, voxels: int) -> None:
     Raises
     ------
     CaseError
-        If the label map or the mask has more voxels.
+        If the label map or the mask has more voxels, or the mask is not what the kernels read: float32, unscaled.
     """
     wanted = int(np.prod(placement.target_shape, dtype=np.int64))
     if wanted > voxels:
@@ -42,11 +42,15 @@ def check_placement(placement: Placement, voxels: int) -> None:
             f"the labels are to come on a grid of {wanted} voxels, but memory was taken for {voxels}: state a larger "
             "shape, or choose another series' grid"
         )
-    if placement.mask is not None and placement.mask.volume.data.size > LARGEST_MASK:
+    if placement.mask is None:
+        return
+    mask = placement.mask.volume
+    if mask.data.size > LARGEST_MASK:
         raise CaseError(
-            f"the brain's mask has {placement.mask.volume.data.size} voxels; expected up to {LARGEST_MASK}: give it on "
-            "a coarser grid"
+            f"the brain's mask has {mask.data.size} voxels; expected up to {LARGEST_MASK}: give it on a coarser grid"
         )
+    if mask.data.dtype != np.float32 or (mask.slope, mask.intercept) != (1.0, 0.0):
+        raise CaseError(f"the brain's mask is of {mask.data.dtype}; expected shares as they are, in native float32")
 
 
 def describe_foregrounds(memory: Memory, foregrounds: Sequence[Foreground]) -> None:
