@@ -17,7 +17,6 @@ from .backend_choice import BackendChoices, Device, open_backend
 from .backends import StageOptions
 from .case import Case, ImageSource, load_case
 from .confidence import Calibration
-from .errors import EngineError
 from .inspection import inspect_case, refusal
 from .pipeline import CaseOutcome, run_stages
 from .raw.options import RawOptions
@@ -100,7 +99,8 @@ class Segmenter:
         What records name by its sha256: "files", as they are read, "all", arrays and images in memory too, which takes
         tens of milliseconds a case, or "none".
     self_check
-        On a GPU, run a made-up input whose answer is known before the first case, and refuse an engine that fails.
+        On a GPU, run a made-up input whose answer is known before the first case, and refuse an engine that fails; so
+        too for the brain's networks, which are loaded with the first exam that has its skull on.
     largest_shape
         On a GPU, memory is taken for volumes of up to this many voxels.
 
@@ -156,6 +156,7 @@ class Segmenter:
         self._hash_inputs = hash_inputs
         self._keep_volumes = keep_volumes
         self._threads = threads
+        self._self_check = self_check
         path = demo_model() if engine is None else Path(engine)
         choices = BackendChoices(runtime, precision, spec, threads, self_check, largest_shape, missing == "mask")
         self._backend = open_backend(path, device, options, choices)
@@ -202,7 +203,7 @@ class Segmenter:
             A raw exam is a folder of DICOM files, or a case folder or a mapping whose volumes have grids of their own.
         raw
             Take an exam as the scanner left it, with skulls and on four grids: the series are recognised, aligned and
-            stripped, and the labels come on the grid of one of them. On a GPU the series are to be stripped already.
+            stripped, and the labels come on the grid of one of them.
 
         Returns
         -------
@@ -288,16 +289,15 @@ class Segmenter:
         return _Loaded(case, inputs, findings, watch.laps_ms, prepared)
 
     def _brain_extractor(self, *, ensemble: bool) -> BrainExtractor:
-        """Loaded when it is first needed, and kept; on the CPU only."""
-        if self.device != "cpu":
-            raise EngineError(
-                f"the exam has its skull on, which is taken away on the CPU, but this segmenter runs on {self.device}: "
-                "use an .onnx model with device='cpu', or give stripped series"
-            )
+        """Loaded when it is first needed, where the network runs, and kept."""
         from .strip.extractor import BrainExtractor
+        from .strip.opening import open_networks
 
         if ensemble not in self._extractors:
-            self._extractors[ensemble] = BrainExtractor(ensemble=ensemble, threads=self._threads)
+            networks = open_networks(
+                self._backend, ensemble=ensemble, threads=self._threads, self_check=self._self_check
+            )
+            self._extractors[ensemble] = BrainExtractor(networks, threads=self._threads)
         return self._extractors[ensemble]
 
     def _load(self, volumes: ImageSource) -> _Loaded:

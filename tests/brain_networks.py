@@ -8,6 +8,31 @@ import pickle
 import struct
 
 import numpy as np
+import onnx
+from onnx import helper
+
+from brats_trt.files import file_sha256
+from brats_trt.strip.graph import INPUT, OUTPUT
+from brats_trt.strip.weights import BrainSource
+
+
+def bright(values):
+    """A brain that is known: what is above a half, as the fake TensorRT's network of one channel has it."""
+    return 1 / (1 + np.exp(4 - 8 * values))
+
+
+def bright_network(path, shape) -> BrainSource:
+    """`bright` as a network's file for (Z, Y, X) volumes."""
+    nodes = [
+        helper.make_node("Mul", [INPUT, "eight"], ["scaled"]),
+        helper.make_node("Sub", ["scaled", "four"], ["score"]),
+        helper.make_node("Sigmoid", ["score"], [OUTPUT]),
+    ]
+    ends = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 1, *shape]) for name in (INPUT, OUTPUT)]
+    numbers = [helper.make_tensor(name, onnx.TensorProto.FLOAT, [1], [n]) for name, n in (("eight", 8), ("four", 4))]
+    graph = helper.make_graph(nodes, "bright", ends[:1], ends[1:], numbers)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return BrainSource(path, shape, file_sha256(path))
 
 
 def random_state(base=2, seed=0):

@@ -143,12 +143,13 @@ class OnEmulator:
     device: object
     engine: object
     fakes: Fakes
+    channels: int = 4
     stream: int = field(init=False)
 
     def __post_init__(self):
         self.stream = self.fakes.stream()
         dtype = np.float16 if self.engine.half else np.float32
-        shape = (1, 4, *self.engine.size)
+        shape = (1, self.channels, *self.engine.size)
         self.source, self.target = (self.fakes.array(np.zeros(shape, dtype)) for _ in range(2))
 
     def __getattr__(self, name):

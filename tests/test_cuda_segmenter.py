@@ -12,6 +12,8 @@ import heads
 import nibabel
 import numpy as np
 import pytest
+import tensorrt_fakes
+from brain_networks import bright_network
 from emulated_device import EmulatedDevice
 from models import tiny_model
 from raw_exams.scanning import raw_exam
@@ -24,6 +26,7 @@ from brats_trt.backends.tensorrt import import_runner
 from brats_trt.cli import main
 from brats_trt.plans import loading
 from brats_trt.plans.cache import PlanWarning
+from brats_trt.plans.compilation import Compiled
 from brats_trt.plans.golden import expect_golden
 from brats_trt.plans.manifest import (
     DeviceRecord,
@@ -37,10 +40,14 @@ from brats_trt.plans.manifest import (
     now,
     write_manifest,
 )
+from brats_trt.plans.network import NetworkSummary, NetworkTensor
 from brats_trt.plans.recipe import Recipe
 from brats_trt.records.parts import PlanRecord as RanPlan
+from brats_trt.strip import placement
+from brats_trt.strip.golden import BrainGolden
 
 SHAPE = (1, 4, 16, 16, 16)
+SHAPE_OF_BRAIN = placement.SHAPE
 
 
 def library(fakes):
@@ -57,7 +64,13 @@ def gpu(fakes, monkeypatch):
         lambda **options: library(fakes),
     )
     load = loading.GpuRuntime.load
-    monkeypatch.setattr(loading.GpuRuntime, "load", lambda self, *given: OnEmulator(device, load(self, *given), fakes))
+    monkeypatch.setattr(
+        loading.GpuRuntime,
+        "load",
+        lambda self, plan, manifest, *rest: OnEmulator(
+            device, load(self, plan, manifest, *rest), fakes, manifest.channels
+        ),
+    )
     return device
 
 
@@ -127,10 +140,54 @@ def test_a_raw_exam_is_segmented_as_on_the_cpu(gpu, plan, model):
     assert (result.labels != expected.labels).mean() < 2e-4
     assert result.volumes_ml == pytest.approx(expected.volumes_ml, rel=0.01)
     assert [*result.timings_ms] == [*expected.timings_ms]
-    with pytest.raises(
-        EngineError, match=r"skull on, which is taken away on the CPU, but .* runs on cuda: use an .onnx"
-    ):
-        segmenter.run(images, raw=True)
+
+
+@pytest.fixture
+def brain(gpu, fakes, tmp_path, monkeypatch):
+    """The brain's network is one that takes what is bright, on the CPU and as a plan that the fake library builds."""
+    source = bright_network(tmp_path / "bright.onnx", SHAPE_OF_BRAIN)
+    tensors = [
+        [NetworkTensor(name, "float32", (1, 1, *SHAPE_OF_BRAIN))]
+        for name in (tensorrt_fakes.INPUT, tensorrt_fakes.OUTPUT)
+    ]
+    compiled = Compiled(b"FAKE PLAN channels=1 size=128 height=160", NetworkSummary({}, (), *tensors))
+    flavour = SimpleNamespace(
+        name="tensorrt", version=library(fakes).version, needs_gpu=False, targets=lambda recipe: ("8.9",)
+    )
+    monkeypatch.setenv("BRATS_TRT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("brats_trt.strip.networks.network_file", lambda number, shape: source.path)
+    monkeypatch.setattr("brats_trt.strip.plans.brain_source", lambda number, shape: source)
+    monkeypatch.setattr("brats_trt.strip.plans.load_flavour", lambda name: flavour)
+    monkeypatch.setattr("brats_trt.strip.plans.compile_plan", lambda *given: compiled)
+    return source
+
+
+def test_a_skull_is_taken_away_where_the_network_runs(gpu, brain, plan, model):
+    exam = raw_exam(SimpleNamespace(volumes=heads.volumes(), affine=np.eye(4)), GRIDS)
+    images = {name: nibabel.Nifti1Image(raw.volume.data, raw.affine) for name, raw in exam.series.items()}
+    asked = RawOptions(grid="t1")
+    segmenter = Segmenter(plan, largest_shape=(64, 64, 64))
+    with pytest.warns(PlanWarning, match=r"bright.onnx: building the brain's engine of tensorrt .* once; it is kept"):
+        result = segmenter.run(images, raw=asked)
+    assert ("allocate", "brain's probability") in gpu.calls
+    expected = Segmenter(model, precision="fp32").run(images, raw=asked)
+    assert result.brain_mask.any()
+    assert (result.brain_mask != expected.brain_mask).mean() < 1e-3
+    assert (result.labels != expected.labels).mean() < 1e-3
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", PlanWarning)
+        again = Segmenter(plan, largest_shape=(64, 64, 64)).run(images, raw=asked)
+    assert np.array_equal(again.labels, result.labels)
+
+
+def test_a_brains_engine_that_fails_its_golden_case_is_refused_unless_told_otherwise(gpu, brain, plan, monkeypatch):
+    exam = raw_exam(SimpleNamespace(volumes=heads.volumes(), affine=np.eye(4)), GRIDS)
+    images = {name: nibabel.Nifti1Image(raw.volume.data, raw.affine) for name, raw in exam.series.items()}
+    wrong = BrainGolden(0, ((128 * 160 * 16, 0),) * 8, 5e-4)
+    monkeypatch.setattr("brats_trt.strip.plans.expect_brain", lambda source: wrong)
+    with pytest.warns(PlanWarning), pytest.raises(EngineError, match=r"labels the golden crop on emulated.*`rm -r /"):
+        Segmenter(plan, largest_shape=(64, 64, 64)).run(images, raw=True)
+    Segmenter(plan, largest_shape=(64, 64, 64), self_check=False).run(images, raw=True)
 
 
 def test_a_record_names_the_plan_that_ran_and_the_model_that_it_was_built_from(gpu, plan, model, fakes):

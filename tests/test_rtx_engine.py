@@ -44,7 +44,7 @@ def plan(tmp_path):
 def manifest(tensors=None, **recipe):
     tensors = tensor_records("float16", SHAPE) if tensors is None else tensors
     known = {"plan": SimpleNamespace(sha256="ab" * 32), "tensors": tensors, "command": "brats-trt build m"}
-    return SimpleNamespace(spec=Spec(), recipe=Recipe(**recipe), **known)
+    return SimpleNamespace(spec=Spec(), channels=4, recipe=Recipe(**recipe), **known)
 
 
 def test_a_run_goes_to_the_callers_stream_at_the_callers_addresses(module, plan):

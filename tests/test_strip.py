@@ -16,6 +16,7 @@ from brats_trt import CaseError, EngineError
 from brats_trt.files import file_sha256
 from brats_trt.strip import extractor, placement, weights
 from brats_trt.strip.extractor import BrainExtractor
+from brats_trt.strip.networks import CpuNetwork
 from brats_trt.volume import Volume
 
 MM = 2.0
@@ -51,24 +52,17 @@ class Bright:
     def __init__(self):
         self.seen = None
 
-    def infer(self, inputs):
-        self.seen = inputs["volume"].copy()
-
-    def get_tensor(self, name):
-        class Tensor:
-            data = (self.seen > 1.2).astype(np.float32)
-
-        assert name == "brain"
-        Tensor.data[0, 0, 2:5, 2:5, 2:5] = 1
-        Tensor.data[0, 0, 60:64, 80:84, 60:64] = 0  # a hole
-        return Tensor
+    def infer(self, values):
+        self.seen = values.copy()
+        found = (values > 1.2).astype(np.float32)
+        found[2:5, 2:5, 2:5] = 1
+        found[60:64, 80:84, 60:64] = 0  # a hole
+        return found
 
 
 @pytest.fixture
-def bright(monkeypatch):
-    request = Bright()
-    monkeypatch.setattr(BrainExtractor, "_compile", lambda self, number: request)
-    return request
+def bright():
+    return Bright()
 
 
 def dice(first, second):
@@ -77,7 +71,7 @@ def dice(first, second):
 
 def test_the_mask_is_one_piece_without_holes_on_the_heads_own_grid(bright, head):
     values, affine, brain = head
-    found = BrainExtractor().extract(volume(values), affine)
+    found = BrainExtractor([bright]).extract(volume(values), affine)
     mask = found.on(affine, SHAPE)
     assert dice(mask, brain) > 0.98
     assert found.volume_ml == pytest.approx(brain.sum() * MM**3 / 1000, rel=0.02)
@@ -86,8 +80,8 @@ def test_the_mask_is_one_piece_without_holes_on_the_heads_own_grid(bright, head)
 
 def test_the_network_sees_mean_0_and_deviation_1_of_what_there_is(bright, head):
     values, affine, _ = head
-    BrainExtractor().extract(volume(values), affine)
-    seen = bright.seen[0, 0]
+    BrainExtractor([bright]).extract(volume(values), affine)
+    seen = bright.seen
     known = placement.inside(volume(values), affine, placement.brain_grid(volume(values), affine), placement.SHAPE)
     assert (seen[~known] == 0).all()
     assert 0.5 < known.mean() < 1
@@ -121,7 +115,7 @@ def test_the_grid_holds_the_brain_whatever_the_neck(head):
 def test_no_head_and_no_brain_are_refused(bright, head):
     _, affine, _ = head
     with pytest.raises(CaseError, match="the head: no head is in it"):
-        BrainExtractor().extract(volume(np.zeros(SHAPE, np.int16)), affine)
+        BrainExtractor([bright]).extract(volume(np.zeros(SHAPE, np.int16)), affine)
     with pytest.raises(CaseError, match="no brain was found"):
         extractor._one_piece(np.full((8, 8, 8), 0.4, np.float32), "the head")
 
@@ -168,11 +162,12 @@ def test_an_average_head_has_a_brain_of_1375_ml(monkeypatch, tmp_path):
     monkeypatch.setenv("BRATS_TRT_CACHE", str(tmp_path / "cache"))
     image = nibabel.load(heads / "pydeface" / "data" / "mean_reg2mean.nii.gz")
     values = np.asanyarray(image.dataobj)
-    brain = BrainExtractor().extract(volume(values), image.affine)
+    extract = BrainExtractor([CpuNetwork(0)]).extract
+    brain = extract(volume(values), image.affine)
     mask = brain.on(image.affine, image.shape)
     assert mask.sum() * np.prod(image.header.get_zooms()) / 1000 == pytest.approx(1375, abs=25)
     # Oblique and in another order of axes, the brain is where it was.
     turned = nibabel.orientations.apply_orientation(values, [[2, -1], [0, 1], [1, -1]])
     affine = image.affine @ nibabel.orientations.inv_ornt_aff([[2, -1], [0, 1], [1, -1]], image.shape)
-    again = BrainExtractor().extract(volume(turned), affine).on(image.affine, image.shape)
+    again = extract(volume(turned), affine).on(image.affine, image.shape)
     assert dice(mask, again) > 0.99

@@ -28,6 +28,7 @@ COMMAND = "brats-trt build tiny.onnx -o tiny.plan"
 def manifest(precision="fp32", version_compatible=False, size=4, dtype="float32"):
     return SimpleNamespace(
         spec=Spec(),
+        channels=4,
         plan=SimpleNamespace(sha256="1" * 64),
         recipe=SimpleNamespace(precision=precision, version_compatible=version_compatible),
         tensors=tensor_records(dtype, (1, 4, size, size, size)),

@@ -19,6 +19,7 @@ from ..spec import Modality, Spec
 
 if TYPE_CHECKING:
     from ..case import Volume
+    from .device import Device
     from .placement import Placement
 
 
@@ -104,6 +105,10 @@ class Backend(Protocol):
     @property
     def device(self) -> str:
         """The device's name, as the user asks for it."""
+
+    @property
+    def gpu(self) -> Device | None:
+        """The GPU that it runs on; None is the CPU."""
 
     @property
     def runtime(self) -> str:

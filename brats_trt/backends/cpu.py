@@ -31,6 +31,7 @@ class CpuBackend:
     """Runs one case at a time; calls from other threads wait."""
 
     device = "cpu"
+    gpu = None
     plan = None
 
     def __init__(self, engine: CpuEngine, options: StageOptions, *, threads: int | None = None) -> None:

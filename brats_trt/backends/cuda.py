@@ -96,6 +96,11 @@ class CudaBackend:
         self._lock = threading.Lock()
 
     @property
+    def gpu(self) -> Device:
+        """The device."""
+        return self._device
+
+    @property
     def runtime(self) -> str:
         """What computes the network."""
         return self._engine.runtime

@@ -93,7 +93,7 @@ class DeviceEngine(Protocol):
 
     @property
     def spec(self) -> Any:
-        """The preprocessing that the network expects."""
+        """The preprocessing that the network expects; None where whoever runs it knows."""
 
     @property
     def sha256(self) -> str:
@@ -116,4 +116,4 @@ class DeviceEngine(Protocol):
         """Whether input and output are float16, else float32."""
 
     def enqueue(self, source: int, target: int, stream: Any) -> None:
-        """Queue one (1, 4, D, H, W) inference between two addresses on the device."""
+        """Queue one (1, channels, D, H, W) inference between two addresses on the device."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..errors import EngineError
-from .model import CLASSES
 
 _RANK = 5
 
@@ -25,7 +24,7 @@ class KnownTensor(Protocol):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(1, 4, D, H, W)."""
+        """(1, channels, D, H, W)."""
 
 
 class KnownTensors(Protocol):
@@ -33,11 +32,11 @@ class KnownTensors(Protocol):
 
     @property
     def input(self) -> KnownTensor:
-        """The crop."""
+        """What the network reads."""
 
     @property
     def output(self) -> KnownTensor:
-        """The softmax."""
+        """What it makes of that."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class EngineTensor:
 
 
 def check_tensors(
-    tensors: Sequence[EngineTensor], known: KnownTensors, command: str
+    tensors: Sequence[EngineTensor], known: KnownTensors, channels: int, command: str
 ) -> tuple[EngineTensor, EngineTensor]:
     """The input and the output of an engine, after a look at both.
 
@@ -61,6 +60,8 @@ def check_tensors(
         All of the engine's.
     known
         What the manifest says.
+    channels
+        Of the input and of the output, as the pipeline has them.
     command
         The command line that builds the plan again, for the message.
 
@@ -73,10 +74,10 @@ def check_tensors(
     outputs = [tensor for tensor in tensors if not tensor.is_input]
     alike = len(inputs) == len(outputs) == 1 and _kind(inputs[0]) == _kind(outputs[0])
     shape = inputs[0].shape if alike and inputs[0].dtype in ("float16", "float32") else ()
-    if len(shape) != _RANK or shape[:2] != (1, CLASSES) or min(shape) < 1:
+    if len(shape) != _RANK or shape[:2] != (1, channels) or min(shape) < 1:
         raise EngineError(
             f"the plan has the tensors {[_shown(tensor) for tensor in tensors]}; expected one input and one output of "
-            f"(1, {CLASSES}, D, H, W), both float16 or both float32: build it from a model of `brats-trt convert`"
+            f"(1, {channels}, D, H, W), both float16 or both float32: build it from a model of `brats-trt convert`"
         )
     source, target = inputs[0], outputs[0]
     if (_shown(source), _shown(target)) != (_shown(known.input), _shown(known.output)):

@@ -48,8 +48,12 @@ class PlanManifest(Protocol):
     """What an engine needs of the manifest beside its plan."""
 
     @property
-    def spec(self) -> Spec:
-        """The preprocessing that the network expects."""
+    def spec(self) -> Spec | None:
+        """The preprocessing that the network expects; None where whoever runs it knows."""
+
+    @property
+    def channels(self) -> int:
+        """Of the network's input and of its output."""
 
     @property
     def plan(self) -> PlanFile:
@@ -159,11 +163,12 @@ class TensorRtEngine:
             library = open_library(library, device=device, host_code=manifest.recipe.version_compatible)
         try:
             engine = runner.Engine(library, data)
-            self._source, self._target = check_tensors(_tensors(engine), manifest.tensors, manifest.command)
+            tensors = check_tensors(_tensors(engine), manifest.tensors, manifest.channels, manifest.command)
+            self._source, self._target = tensors
             self._context = runner.Context(engine, graph=graph)
         except EngineError as fault:
             raise EngineError(f"{plan}: {fault}") from None
-        self.spec: Spec = manifest.spec
+        self.spec: Spec | None = manifest.spec
         self.sha256: str = manifest.plan.sha256
         self.precision: str = manifest.recipe.precision
         self.size: Dim3 = (self._source.shape[2], self._source.shape[3], self._source.shape[4])
@@ -171,7 +176,7 @@ class TensorRtEngine:
         self.library: Library = library
 
     def enqueue(self, source: int, target: int, stream: Any) -> None:
-        """Queue one (1, 4, D, H, W) inference between two addresses on the device.
+        """Queue one inference between two addresses on the device.
 
         Parameters
         ----------

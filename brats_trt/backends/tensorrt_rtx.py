@@ -19,7 +19,7 @@ from .rtx_kernels import KernelCache
 
 if TYPE_CHECKING:
     from ..plans.flavour import Flavour
-    from ..plans.manifest import Manifest
+    from ..plans.manifest import BasicManifest
 
 _DTYPES = {"FLOAT": "float32", "HALF": "float16"}
 
@@ -47,7 +47,9 @@ class RtxEngine:
 
     runtime = "tensorrt-rtx"
 
-    def __init__(self, plan: Path, manifest: Manifest, *, graph: bool = False, kernels: Path | None = None) -> None:
+    def __init__(
+        self, plan: Path, manifest: BasicManifest, *, graph: bool = False, kernels: Path | None = None
+    ) -> None:
         from ..plans.flavour import load_flavour
 
         try:
@@ -67,14 +69,14 @@ class RtxEngine:
         self._unkept = self._kernels
         self._plan = plan
         self._lock = threading.Lock()
-        self.spec: Spec = manifest.spec
+        self.spec: Spec | None = manifest.spec
         self.sha256: str = manifest.plan.sha256
         self.precision: str = manifest.recipe.precision
         self.size: Dim3 = (self._source.shape[2], self._source.shape[3], self._source.shape[4])
         self.half: bool = self._source.dtype == "float16"
 
     def enqueue(self, source: int, target: int, stream: Any) -> None:
-        """Queue one (1, 4, D, H, W) inference between two addresses on the device.
+        """Queue one inference between two addresses on the device.
 
         Parameters
         ----------
@@ -141,9 +143,9 @@ def _refusal(flavour: Flavour, plan: Path, what: str, lines: list[str]) -> Engin
     )
 
 
-def _checked(plan: Path, engine: Any, manifest: Manifest) -> tuple[EngineTensor, EngineTensor]:
+def _checked(plan: Path, engine: Any, manifest: BasicManifest) -> tuple[EngineTensor, EngineTensor]:
     try:
-        return check_tensors(_tensors(engine), manifest.tensors, manifest.command)
+        return check_tensors(_tensors(engine), manifest.tensors, manifest.channels, manifest.command)
     except EngineError as fault:
         raise EngineError(f"{plan}: {fault}") from None
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from ..backends.model import Model, read_model
+from ..backends.model import read_model
 from ..errors import CaseError, EngineError
 from ..files import refuse_existing, write_whole
 from .compilation import Compiled, compile_plan
@@ -21,6 +21,7 @@ from .progress import Report
 from .recipe import Recipe, build_command
 from .records import (
     PORTABLE,
+    BasicManifest,
     DeviceRecord,
     ElementType,
     Manifest,
@@ -72,7 +73,7 @@ def build_plan(
     check_output(model, output, overwrite=overwrite)
     flavour.check(recipe)
     known = read_model(model)
-    device = _device(flavour, recipe)
+    device = device_record(flavour, recipe)
     content = prepared(known, recipe)
     findings = None if audit is None else audit(content)
     compiled = compile_plan(content, model, flavour, recipe, progress=progress)
@@ -81,7 +82,7 @@ def build_plan(
         plan=PlanRecord(hashlib.sha256(compiled.content).hexdigest(), len(compiled.content)),
         runtime=RuntimeRecord(flavour.name, flavour.version),
         device=device,
-        tensors=_tensors(known, compiled),
+        tensors=tensor_records(model, compiled),
         recipe=recipe,
         spec=known.spec,
         audit=findings,
@@ -120,7 +121,8 @@ def check_output(model: Path, output: Path, *, overwrite: bool) -> None:
         refuse_existing(path, overwrite=overwrite)
 
 
-def _device(flavour: Flavour, recipe: Recipe) -> DeviceRecord:
+def device_record(flavour: Flavour, recipe: Recipe) -> DeviceRecord:
+    """The GPUs that a plan runs on which is built now."""
     if not flavour.needs_gpu:
         return DeviceRecord(PORTABLE, flavour.targets(recipe))
     from ..backends.cupy_device import CupyDevice
@@ -129,11 +131,18 @@ def _device(flavour: Flavour, recipe: Recipe) -> DeviceRecord:
     return DeviceRecord(device.name, ("{}.{}".format(*device.compute_capability),))
 
 
-def _tensors(model: Model, compiled: Compiled) -> TensorRecords:
+def tensor_records(source: Path, compiled: Compiled) -> TensorRecords:
+    """What a plan takes and gives; `source` names its model in errors.
+
+    Raises
+    ------
+    EngineError
+        If that is not one tensor each.
+    """
     network = compiled.network
     if len(network.inputs) != 1 or len(network.outputs) != 1:
         found = [tensor.name for tensor in (*network.inputs, *network.outputs)]
-        raise EngineError(f"{model.path}: the network has the tensors {found}; expected one input and one output")
+        raise EngineError(f"{source}: the network has the tensors {found}; expected one input and one output")
     return TensorRecords(_record(network.inputs[0]), _record(network.outputs[0]))
 
 
@@ -142,7 +151,7 @@ def _record(tensor: NetworkTensor) -> TensorRecord:
     return TensorRecord(tensor.name, cast("ElementType", tensor.dtype), shape)
 
 
-def write_both(output: Path, content: bytes, manifest: Manifest) -> None:
+def write_both(output: Path, content: bytes, manifest: BasicManifest) -> None:
     """Write a plan and its manifest, or, of a new pair, neither; a reader tells an unlike pair by the plan's sha256.
 
     Raises

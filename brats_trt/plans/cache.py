@@ -17,16 +17,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ..errors import EngineError
 from .compatibility import plan_fault
 from .manifest import read_manifest, write_manifest
 from .recipe import Recipe
-from .records import SCHEMA, Manifest, RuntimeIdentity
+from .records import SCHEMA, BasicManifest, Manifest, RuntimeIdentity
 
 if TYPE_CHECKING:
-    from ..backends.model import Model
+    from ..spec import Spec
 
 VARIABLE = "BRATS_TRT_CACHE"
 _KEY_DIGITS = 16
@@ -34,6 +34,22 @@ _KEY_DIGITS = 16
 
 class PlanWarning(UserWarning):
     """Something was found in the cache of plans that a run survives."""
+
+
+class Source(Protocol):
+    """The model of a plan."""
+
+    @property
+    def path(self) -> Path:
+        """Its ONNX file."""
+
+    @property
+    def sha256(self) -> str:
+        """Of that file."""
+
+    @property
+    def spec(self) -> Spec | None:
+        """The preprocessing that goes into the plan's manifest."""
 
 
 def cache_folder() -> Path:
@@ -45,7 +61,7 @@ def cache_folder() -> Path:
     return Path.home() / ".cache" / "brats_trt"
 
 
-def kernels_file(manifest: Manifest, identity: RuntimeIdentity) -> Path:
+def kernels_file(manifest: BasicManifest, identity: RuntimeIdentity) -> Path:
     """Where the kernels are kept that TensorRT-RTX compiles of a plan for a GPU."""
     capability = "{}.{}".format(*identity.compute_capability)
     name = f"{manifest.plan.sha256[:_KEY_DIGITS]}-{capability}-{identity.version}.kernels"
@@ -53,11 +69,12 @@ def kernels_file(manifest: Manifest, identity: RuntimeIdentity) -> Path:
 
 
 def cached_plan(
-    model: Model,
+    model: Source,
     identity: RuntimeIdentity,
     recipe: Recipe,
     build: Callable[[Path], object],
     *,
+    kind: type[BasicManifest] = Manifest,
     folder: Path | None = None,
 ) -> Path:
     """The plan of a model for a library and a GPU: the cache's, or built now; other processes wait meanwhile.
@@ -66,6 +83,8 @@ def cached_plan(
     ----------
     build
         Writes the plan to the path that it is given, and the manifest beside it.
+    kind
+        Of the plan's manifest.
     folder
         The cache; None is `cache_folder()`.
 
@@ -88,19 +107,19 @@ def cached_plan(
     plan = home / f"{model.path.stem}.plan"
     with _cache_errors(root):
         found = plan.exists()
-    if found and _fault(plan) is None:
+    if found and _fault(plan, kind) is None:
         return plan
     with _locked(root, home.name):
         if home.exists():
-            fault = _fault(plan)
+            fault = _fault(plan, kind)
             if fault is None:
                 return plan
             warnings.warn(f"the cached plan is damaged and is built again ({fault})", PlanWarning, stacklevel=2)
-        _build(root, plan, build)
+        _build(root, plan, build, kind)
     return plan
 
 
-def _build(root: Path, plan: Path, build: Callable[[Path], object]) -> None:
+def _build(root: Path, plan: Path, build: Callable[[Path], object], kind: type[BasicManifest]) -> None:
     """Build in a folder of another name, put it in the place of what may be there, under the lock."""
     home = plan.parent
     unfinished = root / f".{home.name}.building"
@@ -110,7 +129,7 @@ def _build(root: Path, plan: Path, build: Callable[[Path], object]) -> None:
         unfinished.mkdir()
     try:
         build(built)
-        manifest = read_manifest(built)
+        manifest = read_manifest(built, kind)
         fault = plan_fault(manifest, built)
         if fault:
             raise EngineError(f"{built}: {fault}: the build is at fault, build again")
@@ -122,17 +141,18 @@ def _build(root: Path, plan: Path, build: Callable[[Path], object]) -> None:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _fault(plan: Path) -> str | None:
+def _fault(plan: Path, kind: type[BasicManifest]) -> str | None:
     """What is wrong with a cached plan or its manifest."""
     try:
-        return plan_fault(read_manifest(plan), plan)
+        return plan_fault(read_manifest(plan, kind), plan)
     except EngineError as fault:
         return str(fault)
 
 
-def _key(model: Model, identity: RuntimeIdentity, recipe: Recipe) -> str:
+def _key(model: Source, identity: RuntimeIdentity, recipe: Recipe) -> str:
     """Everything that makes another plan or another manifest."""
-    parts = [SCHEMA, model.sha256, asdict(model.spec), asdict(identity), recipe.to_json()]
+    spec = None if model.spec is None else asdict(model.spec)
+    parts = [SCHEMA, model.sha256, spec, asdict(identity), recipe.to_json()]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:_KEY_DIGITS]
 
 

@@ -7,14 +7,16 @@ from pathlib import Path
 from .. import files
 from ..errors import EngineError
 from .recipe import Recipe
-from .records import Manifest, RuntimeIdentity
+from .records import BasicManifest, RuntimeIdentity
 
 _AMPERE = (8, 0)
 # A library tells its major, minor and patch number; the Python module adds that of the build, which binds no plan.
 _TOLD = 3
 
 
-def check_manifest(manifest: Manifest, plan: Path, runtime: RuntimeIdentity, *, onnx_sha256: str | None = None) -> None:
+def check_manifest(
+    manifest: BasicManifest, plan: Path, runtime: RuntimeIdentity, *, onnx_sha256: str | None = None
+) -> None:
     """Compare a manifest with the plan's file, the library and the GPU here, and the model's file where it is given.
 
     Raises
@@ -34,7 +36,7 @@ def check_manifest(manifest: Manifest, plan: Path, runtime: RuntimeIdentity, *, 
         raise EngineError(f"{plan}: {fault}; build it again: `{manifest.command}`")
 
 
-def plan_fault(manifest: Manifest, plan: Path) -> str | None:
+def plan_fault(manifest: BasicManifest, plan: Path) -> str | None:
     """What is wrong with the plan's bytes."""
     try:
         nbytes = plan.stat().st_size
@@ -62,12 +64,12 @@ def file_sha256(path: Path) -> str:
         raise EngineError(f"{path}: the file cannot be read ({fault.strerror})") from None
 
 
-def _flavour_fault(manifest: Manifest, runtime: RuntimeIdentity) -> str | None:
+def _flavour_fault(manifest: BasicManifest, runtime: RuntimeIdentity) -> str | None:
     built = manifest.runtime.flavour
     return None if built == runtime.flavour else f"the plan is one of {built}, the runtime here is {runtime.flavour}"
 
 
-def _version_fault(manifest: Manifest, runtime: RuntimeIdentity) -> str | None:
+def _version_fault(manifest: BasicManifest, runtime: RuntimeIdentity) -> str | None:
     built, here = _release(manifest.runtime.version), _release(runtime.version)
     if runtime.flavour == "tensorrt-rtx":
         fits, rule = built[:2] == here[:2], "the same major and minor version"
@@ -83,7 +85,7 @@ def _version_fault(manifest: Manifest, runtime: RuntimeIdentity) -> str | None:
     )
 
 
-def _device_fault(manifest: Manifest, runtime: RuntimeIdentity) -> str | None:
+def _device_fault(manifest: BasicManifest, runtime: RuntimeIdentity) -> str | None:
     here = "{}.{}".format(*runtime.compute_capability)
     known = manifest.device.compute_capabilities
     if here in known or (_reaches(manifest.recipe) and runtime.compute_capability >= _AMPERE):
@@ -99,7 +101,7 @@ def _reaches(recipe: Recipe) -> bool:
     return recipe.hardware_compatible == "ampere_plus"
 
 
-def _model_fault(manifest: Manifest, onnx_sha256: str | None) -> str | None:
+def _model_fault(manifest: BasicManifest, onnx_sha256: str | None) -> str | None:
     if onnx_sha256 in (None, manifest.onnx.sha256):
         return None
     return (

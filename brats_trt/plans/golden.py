@@ -13,6 +13,8 @@ whole.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +23,11 @@ from numpy.typing import NDArray
 
 from ..errors import EngineError
 from ..spec import MODALITIES, Modality
-from .records import Golden, OctantCounts
+from .records import CLASSES, Golden, OctantCounts
 
 if TYPE_CHECKING:
     from ..backends.device import Device, DeviceEngine
     from ..backends.model import Model
-
-CLASSES = 4
 
 # 16 bits move boundary voxels to the neighbouring class. Typed in float16, on the CPU: at most 2.9e-6 of the crop for
 # the demo model, 3.1e-4 for random weights, whose classes nearly tie. Of all 23 other orders of the modalities and all
@@ -101,10 +101,14 @@ def golden_counts(softmax: NDArray[np.floating[Any]]) -> OctantCounts:
     -------
     Eight times four: `Golden.counts`.
     """
-    labels = softmax[0].argmax(axis=0)
+    return tuple((c[0], c[1], c[2], c[3]) for c in octant_counts(softmax[0].argmax(axis=0), CLASSES))
+
+
+def octant_counts(labels: NDArray[Any], classes: int) -> tuple[tuple[int, ...], ...]:
+    """Count the voxels of each class in each octant of an (X, Y, Z) map of integers from 0."""
     halves = [(slice(None, n // 2), slice(n // 2, None)) for n in labels.shape]
-    counts = (np.bincount(labels[octant].ravel(), minlength=CLASSES) for octant in product(*halves))
-    return tuple((int(c[0]), int(c[1]), int(c[2]), int(c[3])) for c in counts)
+    counts = (np.bincount(labels[octant].ravel(), minlength=classes) for octant in product(*halves))
+    return tuple(tuple(int(n) for n in octant) for octant in counts)
 
 
 def expect_golden(model: Model, seed: int = 0) -> Golden:
@@ -139,24 +143,60 @@ def check_golden(device: Device, engine: DeviceEngine, golden: Golden, *, comman
     EngineError
         If the answer is no softmax, or its labels are not those expected.
     """
-    _check_size(engine, golden)
-    softmax = _answer(device, engine, golden_crop(golden.seed, engine.size, golden.modalities))
+    expected = Expected(golden.counts, golden.tolerance, softmax_fault, golden_counts)
+    examine(device, engine, golden_crop(golden.seed, engine.size, golden.modalities), expected, command=command)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a network's answer to its golden crop is judged by.
+
+    Attributes
+    ----------
+    counts
+        Voxels of each class in each octant.
+    tolerance
+        The share of all voxels that may be counted elsewhere.
+    fault
+        What makes an answer none, or None.
+    count
+        The counts of an answer.
+    """
+
+    counts: Sequence[Sequence[int]]
+    tolerance: float
+    fault: Callable[[NDArray[np.floating[Any]]], str | None]
+    count: Callable[[NDArray[np.floating[Any]]], Sequence[Sequence[int]]]
+
+
+def examine(
+    device: Device, engine: DeviceEngine, crop: NDArray[np.float32], expected: Expected, *, command: str = ""
+) -> None:
+    """Run a crop on a device and judge the answer, which has the crop's shape.
+
+    Raises
+    ------
+    EngineError
+        As `check_golden` does.
+    """
+    _check_size(engine, expected)
+    answer = _answer(device, engine, crop)
     remedy = f"build it again: `{command}`" if command else "build it again with `brats-trt build`"
-    fault = softmax_fault(softmax)
+    fault = expected.fault(answer)
     if fault:
         raise EngineError(f"the engine's answer to the golden crop on {device.name} {fault}: {remedy}")
-    counts = golden_counts(softmax)
-    share = moved(counts, golden.counts)
-    if share > golden.tolerance:
+    counts = expected.count(answer)
+    share = moved(counts, expected.counts)
+    if share > expected.tolerance:
         raise EngineError(
             f"the engine labels the golden crop on {device.name} with {_totals(counts)} voxels a class, expected "
-            f"{_totals(golden.counts)}; counted by octant {share:.2%} of the voxels moved, {golden.tolerance:.2%} may: "
-            f"{remedy}"
+            f"{_totals(expected.counts)}; counted by octant {share:.2%} of the voxels moved, "
+            f"{expected.tolerance:.2%} may: {remedy}"
         )
 
 
-def _check_size(engine: DeviceEngine, golden: Golden) -> None:
-    voxels, counted = math.prod(engine.size), sum(map(sum, golden.counts))
+def _check_size(engine: DeviceEngine, expected: Expected) -> None:
+    voxels, counted = math.prod(engine.size), sum(map(sum, expected.counts))
     if voxels != counted:
         raise EngineError(
             f"the golden counts are of {counted} voxels, the engine's crop of {engine.size} has {voxels}: the manifest "
@@ -164,7 +204,7 @@ def _check_size(engine: DeviceEngine, golden: Golden) -> None:
         )
 
 
-def moved(counts: OctantCounts, expected: OctantCounts) -> float:
+def moved(counts: Sequence[Sequence[int]], expected: Sequence[Sequence[int]]) -> float:
     """The least share of voxels that must change class or octant to make one table of counts the other."""
     found, wanted = np.array(counts), np.array(expected)
     return float(np.abs(found - wanted).sum() / 2 / wanted.sum())
@@ -200,8 +240,8 @@ def _answer(device: Device, engine: DeviceEngine, crop: NDArray[np.float32]) -> 
     return received.view(dtype).reshape(source.shape)
 
 
-def _totals(counts: OctantCounts) -> tuple[int, ...]:
-    return tuple(sum(octant[c] for octant in counts) for c in range(CLASSES))
+def _totals(counts: Sequence[Sequence[int]]) -> tuple[int, ...]:
+    return tuple(sum(of_class) for of_class in zip(*counts, strict=True))
 
 
 def _tissue_map(seed: int, size: tuple[int, int, int]) -> NDArray[np.intp]:

@@ -16,7 +16,7 @@ from .cache import PlanWarning, cached_plan, kernels_file
 from .compatibility import check_manifest
 from .flavour import FlavourName
 from .golden import check_golden
-from .manifest import Manifest, RuntimeIdentity, read_manifest
+from .manifest import BasicManifest, Manifest, RuntimeIdentity, read_manifest
 from .recipe import PlanPrecision, Recipe
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class GpuRuntime:
             version = load_flavour(flavour).version
         self.identity = RuntimeIdentity(flavour, version, device.name, device.compute_capability)
 
-    def load(self, plan: Path, manifest: Manifest, kernels: Path | None = None) -> DeviceEngine:
+    def load(self, plan: Path, manifest: BasicManifest, kernels: Path | None = None) -> DeviceEngine:
         """Deserialise a plan whose manifest was checked; `kernels` is where TensorRT-RTX keeps what it compiles."""
         if self._library is not None:
             from ..backends.tensorrt import TensorRtEngine
@@ -90,7 +90,7 @@ def load_backend(
     """
     is_model = path.suffix.lower() == ".onnx"
     plan = _built(path, device, precision) if is_model else path
-    manifest = read_manifest(plan)
+    manifest = read_manifest(plan, Manifest)
     if precision not in ("auto", manifest.recipe.precision):
         raise EngineError(
             f"{plan}: the plan computes in {manifest.recipe.precision}, but precision={precision!r} was asked for: "

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import fields
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..confidence import Calibration
 from ..errors import EngineError
@@ -23,6 +24,7 @@ from .records import (
     DATE,
     PORTABLE,
     SCHEMA,
+    BasicManifest,
     DeviceRecord,
     Golden,
     Manifest,
@@ -37,6 +39,7 @@ from .records import (
 __all__ = [
     "PORTABLE",
     "SCHEMA",
+    "BasicManifest",
     "DeviceRecord",
     "Golden",
     "Manifest",
@@ -54,6 +57,8 @@ __all__ = [
     "write_manifest",
 ]
 
+ManifestT = TypeVar("ManifestT", bound=BasicManifest)
+
 # The innermost lists of an indented document: they go on one line. No string of JSON holds a line break.
 _LIST = re.compile(r"\[\n\s*([^\[\]{}]*?)\n\s*\]")
 
@@ -68,7 +73,7 @@ def manifest_path(plan: Path) -> Path:
     return plan.with_name(f"{plan.name}.json")
 
 
-def write_manifest(plan: Path, manifest: Manifest) -> None:
+def write_manifest(plan: Path, manifest: BasicManifest) -> None:
     """Write a manifest beside its plan.
 
     Raises
@@ -81,8 +86,8 @@ def write_manifest(plan: Path, manifest: Manifest) -> None:
     write_whole(manifest_path(plan), f"{text}\n".encode())
 
 
-def read_manifest(plan: Path) -> Manifest:
-    """Read the manifest of a plan.
+def read_manifest(plan: Path, kind: type[ManifestT] = Manifest) -> ManifestT:  # type: ignore[assignment]
+    """Read the manifest of a plan of one kind of network.
 
     Raises
     ------
@@ -98,20 +103,20 @@ def read_manifest(plan: Path) -> Manifest:
     except (ValueError, RecursionError):
         raise EngineError(f"{path}: the plan's manifest is not JSON: {remedy}") from None
     try:
-        return _read(document)
+        return _read(document, kind)
     except FieldError as fault:
         raise EngineError(f"{path}: {fault}: {remedy}") from None
 
 
-def _read(document: Any) -> Manifest:
+def _read(document: Any, kind: type[ManifestT]) -> ManifestT:
     if not isinstance(document, dict):
         raise FieldError("", "is no object")
     schema = read_value(int, document.get("schema"), "schema")
     if schema != SCHEMA:
         raise FieldError("schema", f"is {schema}; this version of brats_trt reads {SCHEMA}")
-    names = tuple(name for name in Manifest.__dataclass_fields__ if name != "calibration" or name in document)
+    names = tuple(field.name for field in fields(kind) if field.name != "calibration" or field.name in document)
     readers = {Recipe: _read_recipe, Calibration: _read_calibration}
-    manifest: Manifest = made(Manifest, read_fields(Manifest, document, "", names, readers), "")
+    manifest: ManifestT = made(kind, read_fields(kind, document, "", names, readers), "")
     return manifest
 
 

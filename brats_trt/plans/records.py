@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from ..confidence import Calibration
 from ..errors import EngineError
@@ -17,6 +17,7 @@ from .recipe import Recipe
 SCHEMA = 1
 PORTABLE = "portable"
 OCTANTS = 8
+CLASSES = 4
 DATE = "%Y-%m-%dT%H:%M:%SZ"
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -106,7 +107,7 @@ class DeviceRecord:
 
 @dataclass(frozen=True)
 class TensorRecord:
-    """One of the plan's tensors; the shape is (1, 4, D, H, W)."""
+    """One of the plan's tensors; the shape is (1, channels, D, H, W)."""
 
     name: str
     dtype: ElementType
@@ -145,51 +146,39 @@ class Golden:
 
     def __post_init__(self) -> None:
         Spec(self.modalities)
-        if len(self.counts) != OCTANTS:
-            raise EngineError(f"counts of {len(self.counts)} octants; expected {OCTANTS}")
-        numbers = [n for octant in self.counts for n in octant]
-        if min(numbers) < 0 or sum(numbers) == 0:
-            raise EngineError(f"counts of {min(numbers)} to {max(numbers)} voxels; expected 0 or more, and not all 0")
-        if not 0.0 <= self.tolerance <= 1.0:
-            raise EngineError(f"tolerance is {self.tolerance}; expected a share from 0 to 1")
+        check_counts(self.counts, self.tolerance)
 
 
-@dataclass(frozen=True)
-class Manifest:
-    """What is known of a plan.
+@dataclass(frozen=True, kw_only=True)
+class BasicManifest:
+    """What is known of a plan, whatever its network is for.
 
     Attributes
     ----------
+    channels
+        Of the network's input and of its output.
+    spec
+        The preprocessing that the network expects; None where whoever runs it knows.
     onnx, plan, runtime, device, tensors
         The model, the plan's file, the library that built it, the GPUs that it runs on, what it takes and gives.
     recipe
         How it was built.
-    spec
-        The preprocessing that the model expects, with the order of its modalities.
-    audit
-        What FP16 costs this model, or None where it was not asked for.
-    golden
-        A check of the plan once it is loaded.
     command
-        The command line that builds it again.
+        The command line after which there is a new plan.
     created
         When it was built, in UTC: "2026-01-31T12:00:00Z".
-    calibration
-        The model's; the file has the field only where there is one.
     """
 
+    channels: ClassVar[int]
     onnx: OnnxRecord
     plan: PlanRecord
     runtime: RuntimeRecord
     device: DeviceRecord
     tensors: TensorRecords
     recipe: Recipe
-    spec: Spec
-    audit: Mapping[str, Any] | None
-    golden: Golden
+    spec: Spec | None = None
     command: str
     created: str
-    calibration: Calibration | None = None
     notice: str = NOTICE
     schema: int = SCHEMA
 
@@ -203,11 +192,56 @@ class Manifest:
         """As the file has it; tuples stand for lists."""
         order = ("schema", "notice", *(f.name for f in fields(self) if f.name not in ("schema", "notice")))
         plain = {**asdict(self), "recipe": self.recipe.to_json()}
+        return {name: plain[name] for name in order}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest(BasicManifest):
+    """What is known of a plan of the tumours' network.
+
+    Attributes
+    ----------
+    spec
+        The preprocessing that the model expects, with the order of its modalities.
+    audit
+        What FP16 costs this model, or None where it was not asked for.
+    golden
+        A check of the plan once it is loaded.
+    calibration
+        The model's; the file has the field only where there is one.
+    """
+
+    channels = CLASSES
+    spec: Spec
+    audit: Mapping[str, Any] | None
+    golden: Golden
+    calibration: Calibration | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As the file has it; tuples stand for lists."""
+        plain = super().to_json()
         if self.calibration is None:
             del plain["calibration"]
         else:
             plain["calibration"] = self.calibration.to_document()
-        return {name: plain[name] for name in order if name in plain}
+        return plain
+
+
+def check_counts(counts: Sequence[Sequence[int]], tolerance: float) -> None:
+    """Refuse counts of a golden case that cannot be.
+
+    Raises
+    ------
+    EngineError
+        If there are not eight octants, a count is negative or all are 0, or the tolerance is no share.
+    """
+    if len(counts) != OCTANTS:
+        raise EngineError(f"counts of {len(counts)} octants; expected {OCTANTS}")
+    numbers = [n for octant in counts for n in octant]
+    if min(numbers) < 0 or sum(numbers) == 0:
+        raise EngineError(f"counts of {min(numbers)} to {max(numbers)} voxels; expected 0 or more, and not all 0")
+    if not 0.0 <= tolerance <= 1.0:
+        raise EngineError(f"tolerance is {tolerance}; expected a share from 0 to 1")
 
 
 def _check_text(name: str, text: str, pattern: re.Pattern[str], expected: str) -> None:

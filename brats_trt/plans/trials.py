@@ -179,7 +179,7 @@ def tune_plan(
         best = found.best.recipe
         plan = trials.plans[best]
         manifest = replace(
-            read_manifest(plan),
+            read_manifest(plan, Manifest),
             audit=None if audit is None else audit(prepared(known, best)),
             command=build_command(str(model), str(output), flavour.name, best),
         )

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..backends.openvino import cpu_precisions, openvino_core
-from ..errors import CaseError, EngineError
+from ..errors import CaseError
 from ..geometry import Affine, Index3, voxel_volume_ml
 from ..resampling import covered, resampled
 from ..volume import Volume
-from .graph import INPUT, OUTPUT
+from .golden import BRAIN
+from .networks import BrainNetwork
 from .placement import SHAPE, brain_grid, inside
-from .weights import STATES, network_file
-
-_BRAIN = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +35,7 @@ class Brain:
     @property
     def volume_ml(self) -> float:
         """Millilitres of the brain on the network's grid."""
-        return float((self.probability >= _BRAIN).sum()) * voxel_volume_ml(self.affine)
+        return float((self.probability >= BRAIN).sum()) * voxel_volume_ml(self.affine)
 
     def on(self, affine: Affine, shape: Index3, *, threads: int = 0) -> NDArray[np.bool_]:
         """The mask on another grid: the probability there, trilinearly, of at least 0.5."""
@@ -51,18 +48,19 @@ class Brain:
 
 
 class BrainExtractor:
-    """HD-BET's networks, compiled; one of them, or the mean of all five.
+    """HD-BET's networks, one of them, or the mean of several, with what surrounds them.
 
-    Raises
-    ------
-    EngineError
-        If the networks are not installed, or OpenVINO does not compile them.
+    Parameters
+    ----------
+    networks
+        Where they run.
+    threads
+        For the host's part; None is all cores.
     """
 
-    def __init__(self, *, ensemble: bool = False, threads: int | None = None) -> None:
+    def __init__(self, networks: Sequence[BrainNetwork], *, threads: int | None = None) -> None:
+        self._networks = networks
         self._threads = threads
-        numbers = range(len(STATES)) if ensemble else range(1)
-        self._requests = [self._compile(number) for number in numbers]
 
     def extract(self, volume: Volume, affine: Affine) -> Brain:
         """Find the brain in a T1, a T1 with contrast agent, a T2 or a FLAIR.
@@ -72,27 +70,15 @@ class BrainExtractor:
         CaseError
             If there is no head in it, or no brain is found.
         EngineError
-            If OpenVINO fails.
+            If a network fails.
         """
         threads = self._threads or 0
         grid = brain_grid(volume, affine, threads)
         values = _normalised(
             resampled(volume, affine, grid, SHAPE, threads=threads), inside(volume, affine, grid, SHAPE)
         )
-        probability = np.stack([_infer(request, values) for request in self._requests]).mean(axis=0)
+        probability = np.stack([network.infer(values) for network in self._networks]).mean(axis=0)
         return Brain(_one_piece(probability, volume.source), grid)
-
-    def _compile(self, number: int) -> Any:
-        precision = "bf16" if "bf16" in cpu_precisions() else "f32"
-        options = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
-        if self._threads is not None:
-            options["INFERENCE_NUM_THREADS"] = str(self._threads)
-        path = network_file(number, SHAPE)
-        try:
-            return openvino_core().compile_model(str(path), "CPU", options).create_infer_request()
-        except RuntimeError as fault:
-            reason = " ".join(str(fault).split())[:300]
-            raise EngineError(f"{path}: OpenVINO does not compile it ({reason}): delete it, and try again") from fault
 
 
 def _normalised(values: NDArray[np.float32], seen: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -103,22 +89,12 @@ def _normalised(values: NDArray[np.float32], seen: NDArray[np.bool_]) -> NDArray
     return made
 
 
-def _infer(request: Any, values: NDArray[np.float32]) -> NDArray[np.float32]:
-    try:
-        request.infer({INPUT: values[None, None]})
-    except RuntimeError as fault:
-        reason = " ".join(str(fault).split())[:300]
-        raise EngineError(f"OpenVINO failed in the brain's network ({reason}): free memory") from fault
-    found: NDArray[np.float32] = request.get_tensor(OUTPUT).data[0, 0].astype(np.float32)
-    return found
-
-
 def _one_piece(probability: NDArray[np.float32], source: str) -> NDArray[np.float32]:
     """The largest component alone, its holes filled; elsewhere the probability stays under a half."""
     import cc3d
     from scipy.ndimage import binary_fill_holes
 
-    brain = probability >= _BRAIN
+    brain = probability >= BRAIN
     if not brain.any():
         raise CaseError(f"{source}: no brain was found in it; give a head, or a stripped volume without --raw")
     largest = cc3d.largest_k(brain, k=1, connectivity=26).astype(bool)

