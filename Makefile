@@ -1,6 +1,8 @@
 # The two commands of the README, and their slower kin. Each builds its own virtual environment.
 PYTHON ?= python3
 VENV := .venv
+# Processes that run tests side by side, a file in one of them.
+WORKERS ?= 2
 
 .PHONY: demo test test-slow lint model clean
 
@@ -8,7 +10,7 @@ demo: $(VENV)/.installed
 	$(VENV)/bin/brats-trt demo -o demo-output
 
 test: $(VENV)/.installed-test
-	$(VENV)/bin/pytest
+	$(VENV)/bin/pytest -n $(WORKERS) --dist loadfile
 
 test-slow: $(VENV)/.installed-test
 	$(VENV)/bin/pytest -m slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import warnings
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
@@ -161,6 +162,7 @@ class Segmenter:
         choices = BackendChoices(runtime, precision, spec, threads, self_check, largest_shape, missing == "mask")
         self._backend = open_backend(path, device, options, choices)
         self._extractors: dict[bool, BrainExtractor] = {}
+        self._extractors_lock = threading.Lock()
 
     @property
     def device(self) -> str:
@@ -293,12 +295,13 @@ class Segmenter:
         from .strip.extractor import BrainExtractor
         from .strip.opening import open_networks
 
-        if ensemble not in self._extractors:
+        with self._extractors_lock:
+            if ensemble in self._extractors:
+                return self._extractors[ensemble]
             networks = open_networks(
                 self._backend, ensemble=ensemble, threads=self._threads, self_check=self._self_check
             )
-            self._extractors[ensemble] = BrainExtractor(networks, threads=self._threads)
-        return self._extractors[ensemble]
+            return self._extractors.setdefault(ensemble, BrainExtractor(networks, threads=self._threads))
 
     def _load(self, volumes: ImageSource) -> _Loaded:
         start = perf_counter()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,7 @@ from brats_trt.plans.golden import golden_crop, moved
 from brats_trt.plans.manifest import read_manifest
 from brats_trt.strip import golden, plans, weights
 from brats_trt.strip.graph import INPUT, OUTPUT
-from brats_trt.strip.networks import DeviceNetwork
+from brats_trt.strip.networks import CpuNetwork, DeviceNetwork
 from brats_trt.strip.placement import SHAPE
 from brats_trt.strip.plans import BrainManifest, build_brain_plan
 
@@ -123,6 +124,18 @@ def test_a_networks_answer_comes_back_from_the_device(device):
     network = DeviceNetwork(device, Answering(device, bright, SHAPE))
     for shown in (values, np.asfortranarray(values[::-1])):
         np.testing.assert_allclose(network.infer(shown), bright(shown), rtol=1e-6)
+
+
+@pytest.mark.parametrize("place", ["device", "cpu"])
+def test_threads_take_turns(device, place, tmp_path, monkeypatch):
+    path = bright_network(tmp_path / "bright.onnx", SHAPE).path
+    monkeypatch.setattr("brats_trt.strip.networks.network_file", lambda number, shape: path)
+    network = CpuNetwork(0) if place == "cpu" else DeviceNetwork(device, Answering(device, bright, SHAPE))
+    levels = np.linspace(0, 1, 12, dtype=np.float32)
+    with ThreadPoolExecutor(4) as pool:
+        answers = [*pool.map(lambda level: network.infer(np.full(SHAPE, level)), levels)]
+    for level, answer in zip(levels, answers, strict=True):
+        np.testing.assert_allclose(answer, bright(level), atol=0.02)  # BF16 on the CPU
 
 
 def test_a_networks_answer_that_is_not_finite_is_refused(device):

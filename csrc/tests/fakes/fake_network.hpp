@@ -1,5 +1,6 @@
 // The networks that the fake TensorRT runs on dense tensors of host memory: the softmax over four classes of a 1x1x1
-// convolution of four modalities, as tests/models.py has it, on (1, 4, n, m, n), and a logistic function on (1, 1, n, m, n).
+// convolution of four modalities, as tests/models.py has it, on (1, 4, n, m, n), and a logistic function on
+// (1, 1, n, m, n).
 #pragma once
 
 #include <cstddef>
