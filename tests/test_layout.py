@@ -33,6 +33,7 @@ LAYERS = [
     ("pictures", "measures"),
     ("report", "demo"),
     ("bench", "evaluation"),
+    ("serve",),
     ("cli",),
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
