@@ -1,5 +1,5 @@
-"""The resident service's ground: jobs in a journal that outlives the process, messages and arrays between processes.
+"""The resident service's ground: jobs in a journal that outlives kills, and workers whose ends cost one case each.
 
-job says what is asked for and sent out, journal keeps it. channel carries small messages and descriptors,
-shared_arrays the memory behind those.
+job says what is asked for and sent out, journal keeps it. worker runs a process, of which worker_main is the other
+side; channel carries their messages, shared_arrays the volumes.
 """

@@ -9,3 +9,15 @@ class ServiceError(BratsTrtError):
 
 class QueueFullError(ServiceError):
     """As many jobs wait as may: the one that came is not accepted."""
+
+
+class CaseRefusedError(ServiceError):
+    """The case is at fault; trying it again would not help."""
+
+
+class WorkerDiedError(ServiceError):
+    """The worker's process ended in the midst of a case."""
+
+
+class WorkerHungError(ServiceError):
+    """The worker was silent for too long and was killed."""
