@@ -52,7 +52,8 @@ class Worker:
     options
         Given to it once, as JSON takes them.
     limits
-        Seconds that each stage may take at most, by name; "start" is from the process's begin to its first case.
+        Seconds that the process may be silent in each stage, by name; "start" is until it is ready, and from a case's
+        begin to the first stage of it that has a limit.
 
     Raises
     ------
@@ -123,14 +124,13 @@ class Worker:
         self.start()
         assert self._channel is not None
         descriptor, layout = share(arrays)
-        stage = next(iter(self._limits))
         try:
             self._channel.send({"case": dict(content), "layout": layout}, [descriptor], timeout=_SEND_LIMIT_S)
         except (ChannelClosedError, ChannelTimeoutError):
-            raise self._died(stage) from None
+            raise self._died(START) from None
         finally:
             os.close(descriptor)
-        message = self._wait(stage)
+        message = self._wait(START)
         try:
             return Answer(message.content["answer"], attach(message.descriptors[0], message.content["layout"]))
         finally:
