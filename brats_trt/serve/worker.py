@@ -106,7 +106,7 @@ class Worker:
         except CaseRefusedError as fault:
             self.stop()
             raise ServiceError(str(fault)) from None
-        except ChannelClosedError:
+        except (ChannelClosedError, ChannelTimeoutError):
             raise self._died(START) from None
 
     def run(self, content: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Answer:
