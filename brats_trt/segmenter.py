@@ -296,12 +296,12 @@ class Segmenter:
         from .strip.opening import open_networks
 
         with self._extractors_lock:
-            if ensemble in self._extractors:
-                return self._extractors[ensemble]
-            networks = open_networks(
-                self._backend, ensemble=ensemble, threads=self._threads, self_check=self._self_check
-            )
-            return self._extractors.setdefault(ensemble, BrainExtractor(networks, threads=self._threads))
+            if ensemble not in self._extractors:
+                networks = open_networks(
+                    self._backend, ensemble=ensemble, threads=self._threads, self_check=self._self_check
+                )
+                self._extractors[ensemble] = BrainExtractor(networks, threads=self._threads)
+            return self._extractors[ensemble]
 
     def _load(self, volumes: ImageSource) -> _Loaded:
         start = perf_counter()

@@ -43,11 +43,10 @@ from brats_trt.plans.manifest import (
 from brats_trt.plans.network import NetworkSummary, NetworkTensor
 from brats_trt.plans.recipe import Recipe
 from brats_trt.records.parts import PlanRecord as RanPlan
-from brats_trt.strip import placement
 from brats_trt.strip.golden import BrainGolden
+from brats_trt.strip.placement import SHAPE as BRAIN_SHAPE
 
 SHAPE = (1, 4, 16, 16, 16)
-SHAPE_OF_BRAIN = placement.SHAPE
 
 
 def library(fakes):
@@ -117,6 +116,13 @@ def plan(write_plan):
     return write_plan()
 
 
+@pytest.fixture
+def images():
+    """A raw exam: four series on four grids."""
+    exam = raw_exam(SimpleNamespace(volumes=heads.volumes(), affine=np.eye(4)), GRIDS)
+    return {name: nibabel.Nifti1Image(raw.volume.data, raw.affine) for name, raw in exam.series.items()}
+
+
 @pytest.mark.parametrize("device", ["auto", "cuda"])
 def test_a_plan_segments_as_its_model_does_on_the_cpu(gpu, plan, model, device):
     segmenter = Segmenter(plan, device=device, tta=True, largest_shape=heads.SHAPE)
@@ -130,9 +136,7 @@ def test_a_plan_segments_as_its_model_does_on_the_cpu(gpu, plan, model, device):
     np.testing.assert_allclose(result.probabilities, expected.probabilities, atol=1e-3)
 
 
-def test_a_raw_exam_is_segmented_as_on_the_cpu(gpu, plan, model):
-    exam = raw_exam(SimpleNamespace(volumes=heads.volumes(), affine=np.eye(4)), GRIDS)
-    images = {name: nibabel.Nifti1Image(raw.volume.data, raw.affine) for name, raw in exam.series.items()}
+def test_a_raw_exam_is_segmented_as_on_the_cpu(gpu, plan, model, images):
     bare = RawOptions(strip="never", grid="t2")
     segmenter = Segmenter(plan, largest_shape=(64, 64, 64))
     result, expected = segmenter.run(images, raw=bare), Segmenter(model, precision="fp32").run(images, raw=bare)
@@ -145,26 +149,23 @@ def test_a_raw_exam_is_segmented_as_on_the_cpu(gpu, plan, model):
 @pytest.fixture
 def brain(gpu, fakes, tmp_path, monkeypatch):
     """The brain's network is one that takes what is bright, on the CPU and as a plan that the fake library builds."""
-    source = bright_network(tmp_path / "bright.onnx", SHAPE_OF_BRAIN)
+    source = bright_network(tmp_path / "bright.onnx", BRAIN_SHAPE)
     tensors = [
-        [NetworkTensor(name, "float32", (1, 1, *SHAPE_OF_BRAIN))]
-        for name in (tensorrt_fakes.INPUT, tensorrt_fakes.OUTPUT)
+        [NetworkTensor(name, "float32", (1, 1, *BRAIN_SHAPE))] for name in (tensorrt_fakes.INPUT, tensorrt_fakes.OUTPUT)
     ]
     compiled = Compiled(b"FAKE PLAN channels=1 size=128 height=160", NetworkSummary({}, (), *tensors))
     flavour = SimpleNamespace(
         name="tensorrt", version=library(fakes).version, needs_gpu=False, targets=lambda recipe: ("8.9",)
     )
     monkeypatch.setenv("BRATS_TRT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("brats_trt.strip.networks.network_file", lambda number, shape: source.path)
+    monkeypatch.setattr("brats_trt.strip.opening.brain_source", lambda number, shape: source)
     monkeypatch.setattr("brats_trt.strip.plans.brain_source", lambda number, shape: source)
     monkeypatch.setattr("brats_trt.strip.plans.load_flavour", lambda name: flavour)
     monkeypatch.setattr("brats_trt.strip.plans.compile_plan", lambda *given: compiled)
     return source
 
 
-def test_a_skull_is_taken_away_where_the_network_runs(gpu, brain, plan, model):
-    exam = raw_exam(SimpleNamespace(volumes=heads.volumes(), affine=np.eye(4)), GRIDS)
-    images = {name: nibabel.Nifti1Image(raw.volume.data, raw.affine) for name, raw in exam.series.items()}
+def test_a_skull_is_taken_away_where_the_network_runs(gpu, brain, plan, model, images):
     asked = RawOptions(grid="t1")
     segmenter = Segmenter(plan, largest_shape=(64, 64, 64))
     with pytest.warns(PlanWarning, match=r"bright.onnx: building the brain's engine of tensorrt .* once; it is kept"):
@@ -180,9 +181,9 @@ def test_a_skull_is_taken_away_where_the_network_runs(gpu, brain, plan, model):
     assert np.array_equal(again.labels, result.labels)
 
 
-def test_a_brains_engine_that_fails_its_golden_case_is_refused_unless_told_otherwise(gpu, brain, plan, monkeypatch):
-    exam = raw_exam(SimpleNamespace(volumes=heads.volumes(), affine=np.eye(4)), GRIDS)
-    images = {name: nibabel.Nifti1Image(raw.volume.data, raw.affine) for name, raw in exam.series.items()}
+def test_a_brains_engine_that_fails_its_golden_case_is_refused_unless_told_otherwise(
+    gpu, brain, plan, images, monkeypatch
+):
     wrong = BrainGolden(0, ((128 * 160 * 16, 0),) * 8, 5e-4)
     monkeypatch.setattr("brats_trt.strip.plans.expect_brain", lambda source: wrong)
     with pytest.warns(PlanWarning), pytest.raises(EngineError, match=r"labels the golden crop on emulated.*`rm -r /"):

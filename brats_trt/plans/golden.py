@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backends.model import CLASSES
 from ..errors import EngineError
 from ..spec import MODALITIES, Modality
-from .records import CLASSES, Golden, OctantCounts
+from .records import Golden, OctantCounts
 
 if TYPE_CHECKING:
     from ..backends.device import Device, DeviceEngine
@@ -212,15 +213,21 @@ def moved(counts: Sequence[Sequence[int]], expected: Sequence[Sequence[int]]) ->
 
 def softmax_fault(softmax: NDArray[np.floating[Any]]) -> str | None:
     """What makes a (1, 4, D, H, W) array no softmax over its second axis."""
-    broken = softmax.size - int(np.isfinite(softmax).sum())
+    broken = not_finite(softmax)
     if broken:
-        return f"has {broken} of {softmax.size} values that are not finite"
+        return broken
     if softmax.min() < 0:
         return f"has values down to {softmax.min():.3g}; expected probabilities"
     sums = softmax.sum(axis=1, dtype=np.float32)
     if np.abs(sums - 1).max() > _UNITY:
         return f"adds up to {sums.min():.3g} to {sums.max():.3g} over the classes; expected 1"
     return None
+
+
+def not_finite(answer: NDArray[np.floating[Any]]) -> str | None:
+    """How many values are not finite, where any are."""
+    broken = answer.size - int(np.isfinite(answer).sum())
+    return f"has {broken} of {answer.size} values that are not finite" if broken else None
 
 
 def _answer(device: Device, engine: DeviceEngine, crop: NDArray[np.float32]) -> NDArray[np.floating[Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -12,7 +13,7 @@ from ..backends import PlanIdentity, StageOptions
 from ..backends.cuda import CudaBackend
 from ..errors import EngineError
 from ..spec import Spec
-from .cache import PlanWarning, cached_plan, kernels_file
+from .cache import PlanWarning, Source, cached_plan, kernels_file
 from .compatibility import check_manifest
 from .flavour import FlavourName
 from .golden import check_golden
@@ -48,6 +49,37 @@ class GpuRuntime:
 
             version = load_flavour(flavour).version
         self.identity = RuntimeIdentity(flavour, version, device.name, device.compute_capability)
+
+    def built(
+        self,
+        source: Source,
+        recipe: Recipe,
+        build: Callable[[Path], object],
+        announcement: str,
+        *,
+        kind: type[BasicManifest] = Manifest,
+    ) -> Path:
+        """The cached plan of a model for this library and this GPU; built, and announced, where there is none."""
+
+        def announced(output: Path) -> None:
+            library = f"{self.identity.flavour} {self.identity.version}"
+            message = f"{announcement} of {library} for {self._device.name}, once; it is kept"
+            warnings.warn(message, PlanWarning, stacklevel=2)
+            with self._device.current():
+                build(output)
+
+        return cached_plan(source, self.identity, recipe, announced, kind=kind)
+
+    def open(self, plan: Path, manifest: BasicManifest, *, onnx_sha256: str | None = None) -> DeviceEngine:
+        """Check a plan by its manifest, and load it.
+
+        Raises
+        ------
+        EngineError
+            If the plan does not fit its manifest, this library, this GPU or the model, or cannot be loaded.
+        """
+        check_manifest(manifest, plan, self.identity, onnx_sha256=onnx_sha256)
+        return self.load(plan, manifest, kernels_file(manifest, self.identity))
 
     def load(self, plan: Path, manifest: BasicManifest, kernels: Path | None = None) -> DeviceEngine:
         """Deserialise a plan whose manifest was checked; `kernels` is where TensorRT-RTX keeps what it compiles."""
@@ -97,9 +129,7 @@ def load_backend(
             f"build one with `brats-trt build --precision {precision}`, or leave the precision to the plan"
         )
     runtime = GpuRuntime(manifest.runtime.flavour, device, version_compatible=manifest.recipe.version_compatible)
-    check_manifest(manifest, plan, runtime.identity)
-    known = manifest if spec is None else replace(manifest, spec=spec)
-    engine = runtime.load(plan, known, kernels_file(manifest, runtime.identity))
+    engine = runtime.open(plan, manifest if spec is None else replace(manifest, spec=spec))
     if self_check:
         check_golden(device, engine, manifest.golden, command=manifest.command)
     library = runtime.identity
@@ -119,15 +149,11 @@ def _built(path: Path, device: Device, precision: str) -> Path:
     model = read_model(path)
     recipe = Recipe(precision=cast(PlanPrecision, "fp16" if precision == "auto" else precision))
     name = installed_runtime()
-    runtime = GpuRuntime(name, device)
 
     def build(output: Path) -> None:
-        message = f"{path}: building an engine of {name} {runtime.identity.version} for {device.name}, once; it is kept"
-        warnings.warn(message, PlanWarning, stacklevel=2)
-        with device.current():
-            build_plan(path, output, load_flavour(name), recipe)
+        build_plan(path, output, load_flavour(name), recipe)
 
-    return cached_plan(model, runtime.identity, recipe, build)
+    return GpuRuntime(name, device).built(model, recipe, build, f"{path}: building an engine")
 
 
 def installed_runtime() -> FlavourName:

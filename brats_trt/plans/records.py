@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
+from ..backends.model import CLASSES
 from ..confidence import Calibration
 from ..errors import EngineError
 from ..notice import NOTICE
@@ -17,7 +18,6 @@ from .recipe import Recipe
 SCHEMA = 1
 PORTABLE = "portable"
 OCTANTS = 8
-CLASSES = 4
 DATE = "%Y-%m-%dT%H:%M:%SZ"
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")

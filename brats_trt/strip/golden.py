@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backends.device import Device, DeviceEngine
-from ..backends.openvino import openvino_core
 from ..errors import EngineError
-from ..plans.golden import Expected, examine, golden_crop, octant_counts
+from ..plans.golden import Expected, examine, golden_crop, not_finite, octant_counts
 from ..plans.records import check_counts
-from .graph import INPUT, OUTPUT
+from .networks import CpuNetwork
 from .weights import BrainSource
 
 SEED = 0
@@ -67,9 +66,9 @@ def brain_counts(probability: NDArray[np.floating[Any]]) -> BrainCounts:
 
 def probability_fault(probability: NDArray[np.floating[Any]]) -> str | None:
     """What makes an array no probability."""
-    broken = probability.size - int(np.isfinite(probability).sum())
+    broken = not_finite(probability)
     if broken:
-        return f"has {broken} of {probability.size} values that are not finite"
+        return broken
     if probability.min() < 0 or probability.max() > 1:
         return f"has values of {probability.min():.3g} to {probability.max():.3g}; expected probabilities"
     return None
@@ -84,14 +83,7 @@ def expect_brain(source: BrainSource) -> BrainGolden:
         If OpenVINO cannot run the network, or finds no brain.
     """
     head = golden_head(SEED, source.shape)
-    try:
-        options = {"INFERENCE_PRECISION_HINT": "f32"}
-        request = openvino_core().compile_model(str(source.path), "CPU", options).create_infer_request()
-        request.infer({INPUT: head})
-    except RuntimeError as fault:
-        reason = " ".join(str(fault).split())[:300]
-        raise EngineError(f"{source.path}: OpenVINO does not run it ({reason}): free memory, or delete it") from fault
-    answer = request.get_tensor(OUTPUT).data
+    answer = CpuNetwork(source.path, precision="f32").infer(head[0, 0])[None, None]
     found = probability_fault(answer)
     counts = brain_counts(answer)
     if found is None and not any(inside for _, inside in counts):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import threading
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,31 +15,39 @@ from ..backends.openvino import cpu_precisions, openvino_core
 from ..errors import EngineError
 from .graph import INPUT, OUTPUT
 from .placement import SHAPE
-from .weights import network_file
 
 
 class BrainNetwork(Protocol):
     """One of the networks, ready to run; one thread runs it at a time, and others wait."""
 
     def infer(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The brain's probability at each voxel of a (Z, Y, X) volume of `SHAPE`, float32."""
+        """The brain's probability at each voxel of a (Z, Y, X) volume of the network's shape, float32."""
 
 
 class CpuNetwork:
-    """A network compiled by OpenVINO, in BF16 where the processor has it.
+    """A network compiled by OpenVINO.
+
+    Parameters
+    ----------
+    path
+        Of its ONNX file.
+    precision
+        "bf16" or "f32"; None is BF16 where the processor has it.
 
     Raises
     ------
     EngineError
-        If the networks are not installed, or OpenVINO does not compile them.
+        If OpenVINO does not compile it.
     """
 
-    def __init__(self, number: int, threads: int | None = None) -> None:
-        precision = "bf16" if "bf16" in cpu_precisions() else "f32"
+    def __init__(
+        self, path: Path, threads: int | None = None, *, precision: Literal["bf16", "f32"] | None = None
+    ) -> None:
+        if precision is None:
+            precision = "bf16" if "bf16" in cpu_precisions() else "f32"
         options = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
         if threads is not None:
             options["INFERENCE_NUM_THREADS"] = str(threads)
-        path = network_file(number, SHAPE)
         self._lock = threading.Lock()
         try:
             self._request: Any = openvino_core().compile_model(str(path), "CPU", options).create_infer_request()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from .networks import BrainNetwork, CpuNetwork, DeviceNetwork
-from .weights import STATES
+from .placement import SHAPE
+from .weights import STATES, brain_source
 
 if TYPE_CHECKING:
     from ..backends import Backend
@@ -30,7 +31,7 @@ def open_networks(
     numbers = range(len(STATES)) if ensemble else range(1)
     device = backend.gpu
     if device is None:
-        return [CpuNetwork(number, threads) for number in numbers]
+        return [CpuNetwork(brain_source(number, SHAPE).path, threads) for number in numbers]
     from .plans import load_brain_engine
 
     flavour = cast("FlavourName", backend.runtime)

@@ -5,20 +5,16 @@ They compute in FP32, whose convolutions TensorRT may run as TF32.
 
 from __future__ import annotations
 
-import hashlib
 import shlex
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..backends.device import Device, DeviceEngine
-from ..plans.builder import device_record, tensor_records, write_both
-from ..plans.cache import PlanWarning, cached_plan, kernels_file
-from ..plans.compatibility import check_manifest
+from ..plans.builder import described, device_record, write_both
 from ..plans.compilation import compile_plan
 from ..plans.flavour import Flavour, FlavourName, load_flavour
 from ..plans.loading import GpuRuntime
-from ..plans.manifest import BasicManifest, OnnxRecord, PlanRecord, RuntimeRecord, now, read_manifest
+from ..plans.manifest import BasicManifest, read_manifest
 from ..plans.recipe import Recipe
 from .golden import BrainGolden, check_brain, expect_brain
 from .placement import SHAPE
@@ -56,15 +52,9 @@ def build_brain_plan(source: BrainSource, output: Path, flavour: Flavour) -> Bra
     device = device_record(flavour, RECIPE)
     compiled = compile_plan(source.path.read_bytes(), source.path, flavour, RECIPE)
     manifest = BrainManifest(
-        onnx=OnnxRecord(source.path.name, source.sha256),
-        plan=PlanRecord(hashlib.sha256(compiled.content).hexdigest(), len(compiled.content)),
-        runtime=RuntimeRecord(flavour.name, flavour.version),
-        device=device,
-        tensors=tensor_records(source.path, compiled),
-        recipe=RECIPE,
+        **described(source, compiled, flavour, RECIPE, device),
         golden=expect_brain(source),
         command=f"rm -r {shlex.quote(str(output.parent))}",  # the next exam with a skull builds it then
-        created=now(),
     )
     write_both(output, compiled.content, manifest)
     return manifest
@@ -94,16 +84,12 @@ def load_brain_engine(number: int, device: Device, flavour: FlavourName, *, self
     runtime = GpuRuntime(flavour, device)
 
     def build(output: Path) -> None:
-        library = f"{flavour} {runtime.identity.version}"
-        message = f"{source.path.name}: building the brain's engine of {library} for {device.name}, once; it is kept"
-        warnings.warn(message, PlanWarning, stacklevel=2)
-        with device.current():
-            build_brain_plan(source, output, load_flavour(flavour))
+        build_brain_plan(source, output, load_flavour(flavour))
 
-    plan = cached_plan(source, runtime.identity, RECIPE, build, kind=BrainManifest)
+    announcement = f"{source.path.name}: building the brain's engine"
+    plan = runtime.built(source, RECIPE, build, announcement, kind=BrainManifest)
     manifest = read_manifest(plan, BrainManifest)
-    check_manifest(manifest, plan, runtime.identity, onnx_sha256=source.sha256)
-    engine = runtime.load(plan, manifest, kernels_file(manifest, runtime.identity))
+    engine = runtime.open(plan, manifest, onnx_sha256=source.sha256)
     if self_check:
         check_brain(device, engine, manifest.golden, command=manifest.command)
     return engine

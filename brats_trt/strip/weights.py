@@ -47,12 +47,6 @@ class BrainSource:
     spec: None = None
 
 
-def brain_source(number: int, shape: Index3) -> BrainSource:
-    """A network's file for volumes of a shape, as `network_file` gives it."""
-    path = network_file(number, shape)
-    return BrainSource(path, shape, file_sha256(path))
-
-
 def state_file(number: int) -> Path:
     """A network's state in the installed package, which is not imported.
 
@@ -73,7 +67,7 @@ def state_file(number: int) -> Path:
     return path
 
 
-def network_file(number: int, shape: Index3) -> Path:
+def brain_source(number: int, shape: Index3) -> BrainSource:
     """The ONNX file of a network for volumes of a shape; made of the state where the cache has none.
 
     Raises
@@ -86,10 +80,11 @@ def network_file(number: int, shape: Index3) -> Path:
     edges = "x".join(map(str, shape))
     path = cache_folder() / "strip" / f"hd-bet-{STATES[number][:16]}-{edges}-{_GRAPH}.onnx"
     check = path.with_suffix(".sha256")
-    if path.is_file() and check.is_file() and check.read_text() == file_sha256(path):
-        return path
+    if path.is_file() and check.is_file() and check.read_text() == (sha256 := file_sha256(path)):
+        return BrainSource(path, shape, sha256)
     content = brain_network(read_state(state_file(number), STATES[number]), shape).SerializeToString()
     make_folder(path.parent)
     write_whole(path, content)
-    write_whole(check, hashlib.sha256(content).hexdigest().encode())
-    return path
+    sha256 = hashlib.sha256(content).hexdigest()
+    write_whole(check, sha256.encode())
+    return BrainSource(path, shape, sha256)
