@@ -136,6 +136,19 @@ def test_a_job_that_does_not_start_is_said(make):
         absent.start()
 
 
+def test_a_process_that_cannot_be_started_is_said_and_leaves_nothing(make, monkeypatch):
+    def none_left(*_, **__):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    worker = make()
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess, "Popen", none_left)
+        with pytest.raises(ServiceError, match=r"no process can be started \(Resource temporarily unavailable\)"):
+            worker.start()
+    assert worker.process_id is None
+    assert worker.run({"name": "after"}, ARRAYS).content["name"] == "after"
+
+
 def test_a_worker_that_is_stopped_ends_by_itself_and_can_be_started_again(make, loaded):
     worker = make()
     worker.start()

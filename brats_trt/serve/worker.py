@@ -84,11 +84,11 @@ class Worker:
         WorkerDiedError, WorkerHungError
             If it ends instead, or takes longer than it may; it is gone then.
         ServiceError
-            If its job refuses the options, with its own words; it is gone then.
+            If there can be no process, or its job refuses the options, with its own words; it is gone then.
         """
         if self._process is not None:
             return
-        mine, its = Channel.pair()
+        self._channel, its = Channel.pair()
         reading, self._lifeline = os.pipe()
         command = [sys.executable, "-m", "brats_trt.serve.worker_main", str(its.fileno()), str(reading)]
         try:
@@ -96,12 +96,14 @@ class Worker:
             self._process = subprocess.Popen(
                 command, pass_fds=[its.fileno(), reading], stdin=subprocess.DEVNULL, cwd=gettempdir()
             )
+        except OSError as fault:
+            self.stop()
+            raise ServiceError(f"no process can be started ({fault.strerror}): free memory, or allow more") from None
         finally:
             its.close()
             os.close(reading)
-        self._channel = mine
         try:
-            mine.send({"job": self._job, "options": self._options}, timeout=_SEND_LIMIT_S)
+            self._channel.send({"job": self._job, "options": self._options}, timeout=_SEND_LIMIT_S)
             self._wait(START)
         except CaseRefusedError as fault:
             self.stop()
