@@ -45,6 +45,10 @@ def demo_model() -> Path:
     return Path(str(files("brats_trt"))) / "engines" / "demo.onnx"
 
 
+def _unheard(stage: str) -> None:
+    """For runs that nobody watches."""
+
+
 @dataclass(frozen=True, eq=False)
 class _Loaded:
     """A case in memory, what was found in it, and how long that took."""
@@ -194,7 +198,13 @@ class Segmenter:
         """Of the model's file."""
         return self._backend.model_sha256
 
-    def run(self, volumes: ImageSource | RawSource, *, raw: bool | RawOptions = False) -> Segmentation:
+    def run(
+        self,
+        volumes: ImageSource | RawSource,
+        *,
+        raw: bool | RawOptions = False,
+        on_stage: Callable[[str], object] | None = None,
+    ) -> Segmentation:
         """Segment one case.
 
         Parameters
@@ -206,6 +216,9 @@ class Segmenter:
         raw
             Take an exam as the scanner left it, with skulls and on four grids: the series are recognised, aligned and
             stripped, and the labels come on the grid of one of them.
+        on_stage
+            Called as each stage begins, with "load"; of a raw exam "align", and "strip" where a brain is looked for;
+            and "segment". For whoever watches that a run goes on.
 
         Returns
         -------
@@ -218,7 +231,11 @@ class Segmenter:
         EngineError
             If the network gives values that are not finite.
         """
-        result = self._segment(self._loader(raw)(volumes))
+        enter = on_stage or _unheard
+        enter("load")
+        loaded = self._loader(raw, enter)(volumes)
+        enter("segment")
+        result = self._segment(loaded)
         for warning in result.warnings:
             warnings.warn(warning, CaseWarning, stacklevel=2)
         return result
@@ -263,13 +280,13 @@ class Segmenter:
         with closing(run_stages(cases, stages)) as outcomes:
             yield from map(_warned, outcomes)
 
-    def _loader(self, raw: bool | RawOptions) -> Callable[[Any], _Loaded]:
+    def _loader(self, raw: bool | RawOptions, enter: Callable[[str], object] = _unheard) -> Callable[[Any], _Loaded]:
         """What loads a case, or a raw exam."""
         if raw is False:
             return self._load
-        return partial(self._load_raw, options=RawOptions() if raw is True else raw)
+        return partial(self._load_raw, options=RawOptions() if raw is True else raw, enter=enter)
 
-    def _load_raw(self, exam: RawSource, options: RawOptions) -> _Loaded:
+    def _load_raw(self, exam: RawSource, options: RawOptions, enter: Callable[[str], object]) -> _Loaded:
         from .raw.preparation import prepare
         from .raw.source import load_raw
 
@@ -278,8 +295,13 @@ class Segmenter:
         digest = self._hash_inputs != "none"
         found = load_raw(exam, options.mapping, threads=self._threads, digest=digest, incomplete=incomplete)
         order = [modality for modality in self.spec.modalities if modality in found.series]
-        extractor = partial(self._brain_extractor, ensemble=options.strip == "ensemble")
+
+        def extractor() -> BrainExtractor:
+            enter("strip")
+            return self._brain_extractor(ensemble=options.strip == "ensemble")
+
         watch.lap("load")
+        enter("align")
         prepared = prepare(found, extractor, options, watch=watch, threads=self._threads or 0)
         case = prepared.case
         case = replace(case, volumes={modality: case.volumes[modality] for modality in order})

@@ -133,7 +133,13 @@ def test_a_layout_that_does_not_fit_is_refused(shared, change):
         attach(descriptor, [{**layout[0], **change}])
 
 
-@pytest.mark.parametrize("layout", [None, [], {}, "t1", [None], [[]], [{}]], ids=str)
+def test_no_arrays_go_as_well():
+    descriptor, layout = share({})
+    assert attach(descriptor, layout) == {}
+    os.close(descriptor)
+
+
+@pytest.mark.parametrize("layout", [None, {}, "t1", [None], [[]], [{}]], ids=str)
 def test_no_layout_is_refused(shared, layout):
     with pytest.raises(ServiceError, match="the shared memory"):
         attach(shared[0], layout)

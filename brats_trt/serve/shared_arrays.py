@@ -92,7 +92,7 @@ def attach(descriptor: int, layout: object) -> dict[str, NDArray[Any]]:
     if seals & _SEALS != _SEALS:
         raise ServiceError("the shared memory is not sealed: whoever sent it could change it")
     entries = [_checked(entry, size) for entry in layout] if isinstance(layout, list) else None
-    if not entries:
+    if entries is None:
         raise ServiceError("the shared memory comes without a layout of its arrays")
     memory = mmap.mmap(descriptor, 0, prot=mmap.PROT_READ)
     return {str(entry["name"]): _view(memory, entry) for entry in entries}
